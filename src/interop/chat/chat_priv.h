@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* chat/chat_priv.h - what the codecs share: reading fields with errors that name their place,
+ * fields nobody knows, data URLs, ids, and the fixed words of finish reasons.
+ *
+ * The readers: an absent or null member leaves *out alone; a wrong type is MT_E_INVALID,
+ * "where.key: expected a string, found an array". where may be "". */
+#ifndef MT_CHAT_PRIV_H
+#define MT_CHAT_PRIV_H
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "chat/codec.h"
+#include "chat/splice.h"
+#include "wire/json_writer.h"
+
+mt_rc mt_chat__str(const struct mt_json *object, const char *where, const char *key,
+                   struct mt_arena *arena, struct mt_str *out, struct mt_err *err);
+mt_rc mt_chat__bool(const struct mt_json *object, const char *where, const char *key, bool *out,
+                    struct mt_err *err);
+mt_rc mt_chat__opt_bool(const struct mt_json *object, const char *where, const char *key,
+                        enum mt_opt_bool *out, struct mt_err *err);
+mt_rc mt_chat__f64(const struct mt_json *object, const char *where, const char *key, double min,
+                   double max, struct mt_opt_f64 *out, struct mt_err *err);
+mt_rc mt_chat__i64(const struct mt_json *object, const char *where, const char *key,
+                   int64_t min, int64_t max, struct mt_opt_i64 *out, struct mt_err *err);
+/** The member's raw bytes, if it has the type. */
+mt_rc mt_chat__raw(const struct mt_json *object, const char *where, const char *key,
+                   enum mt_json_type type, struct mt_str *out, struct mt_err *err);
+/** A string or an array of strings ("stop"). */
+mt_rc mt_chat__strs(const struct mt_json *object, const char *where, const char *key,
+                    size_t max, struct mt_arena *arena, struct mt_str *out, size_t *out_n,
+                    struct mt_err *err);
+/** MT_E_INVALID: "where: expected WANTED, found an array". */
+mt_rc mt_chat__expected(const struct mt_json *found, const char *where, const char *wanted,
+                        struct mt_err *err);
+
+/** Keep every member of object whose key is not in the NULL-ended list: request->extras. prefix
+ *  ("options." or "") goes before the key. The "motet" member of the body is never an extra. */
+mt_rc mt_chat__extras(const struct mt_json *object, const char *prefix,
+                      const char *const *known, struct mt_chat_request *out,
+                      struct mt_err *err);
+
+/** For encoders: note every extra when the target speaks another dialect; when it is the same
+ *  one, write the top-level extras back as members. */
+void mt_chat__write_extras(const struct mt_chat_request *request, enum mt_dialect target,
+                           const char *target_name, struct mt_jw *w,
+                           struct mt_chat_notes *notes);
+
+/** Arrays that grow in an arena while a list is read: *items has room for *n + 1 items
+ * afterwards; doubles, copies. NULL on failure. */
+void *mt_chat__push(struct mt_arena *arena, void *items, size_t n, size_t size);
+
+/** "data:image/png;base64,AAAA" -> media.mime, media.base64; other URLs -> media.url. */
+void mt_chat__media_url(struct mt_str url, struct mt_chat_media *out);
+
+/** All text parts of a message (or of a tool result) joined by sep; borrowed when there is one.
+ */
+struct mt_str mt_chat__join_text(const struct mt_chat_part *parts, size_t n, const char *sep,
+                                 struct mt_arena *arena);
+
+/** A raw JSON object to write as arguments: json itself when it is an object, else "{}". */
+struct mt_str mt_chat__object_or_empty(struct mt_str json);
+
+/** Effort as OpenAI spells it ("minimal", "low", ...) and back; NULL / UNSAID if none. */
+const char *mt_chat__effort_name(enum mt_chat_effort effort);
+enum mt_chat_effort mt_chat__effort_of(struct mt_str name);
+/** Thinking budget in tokens that stands for an effort, and the effort nearest to a budget. */
+int64_t mt_chat__effort_budget(enum mt_chat_effort effort);
+enum mt_chat_effort mt_chat__budget_effort(int64_t tokens);
+
+#endif
