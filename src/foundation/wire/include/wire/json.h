@@ -8,7 +8,8 @@
  *
  * The text must stay, unchanged, as long as the document is used, and MT_BUF_SLACK readable
  * bytes must follow it (struct mt_buf and its slices give that). Pure; a document belongs to
- * its owner and is meant to be used again and again: it keeps its memory. */
+ * its owner and is meant to be used again and again: it keeps its memory, up to about 100 KiB
+ * between texts. */
 #ifndef MT_WIRE_JSON_H
 #define MT_WIRE_JSON_H
 
@@ -38,6 +39,9 @@ struct mt_json;     /* one value of a document; NULL stands for "absent" everywh
 mt_rc mt_json_doc_new(struct mt_json_doc **out, struct mt_err *err);
 void mt_json_doc_free(struct mt_json_doc *doc);
 void mt_json_doc_freep(struct mt_json_doc **doc);
+
+/** Forget the text; memory beyond what small messages need is given back. */
+void mt_json_doc_clear(struct mt_json_doc *doc);
 
 /** Parse text whole; what the document held before is gone. Duplicate keys are kept, the first
  *  one is found. *root lives until the next parse.

@@ -42,7 +42,7 @@ void mt_jw_f64(struct mt_jw *w,
 void mt_jw_bool(struct mt_jw *w, bool value);
 void mt_jw_null(struct mt_jw *w);
 
-/** A value that is JSON already, written as it is. */
+/** A value that is JSON already, written as it is; an empty one writes null. */
 void mt_jw_raw(struct mt_jw *w, struct mt_str json);
 
 /* key and value in one */
