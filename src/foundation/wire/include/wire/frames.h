@@ -4,7 +4,9 @@
  * The reader takes bytes as they arrive, cut anywhere, and hands out whole frames. SSE follows
  * the WHATWG "event stream" rules (CR, LF or CRLF; comments; several data lines joined by LF; a
  * BOM at the start) with one freedom of the field: the stream's last event counts even without
- * its blank line. Bounded: a frame over the maximum fails the stream. Pure. */
+ * its blank line. As a CR may be half of a CRLF, a blank line that ends in CR is complete with
+ * the byte behind it. NDJSON skips blank lines. Bounded: a frame over the maximum fails the
+ * stream. Pure. */
 #ifndef MT_WIRE_FRAMES_H
 #define MT_WIRE_FRAMES_H
 
@@ -29,9 +31,9 @@ typedef mt_rc mt_frame_fn(void *ctx, const struct mt_frame *frame, struct mt_err
 struct mt_frames {
     enum mt_framing framing;
     struct mt_buf pending_; /* the beginning of the next frame */
-    struct mt_buf data_;    /* joined data lines of one event */
-    size_t scanned_;
-    bool is_begun_;
+    struct mt_buf data_;    /* joined data lines of one event; its maximum is a frame's */
+    size_t scanned_;        /* bytes of pending_ known to end no line */
+    bool is_begun_;         /* the first frame, which may open with a BOM, is over */
 };
 
 /** @param frame_max  largest frame [bytes] */
