@@ -18,8 +18,10 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   list(APPEND MT_C_FLAGS -Wjump-misses-init)
 endif()
 set(MT_CXX_FLAGS -Wall -Wextra -Werror -Wshadow -fvisibility=hidden)
-set(MT_HARDEN_FLAGS -fstack-protector-strong -fstack-clash-protection
-    -ftrivial-auto-var-init=zero)
+set(MT_HARDEN_FLAGS -fstack-protector-strong -fstack-clash-protection)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # clang 14 wants a second flag to allow it
+  list(APPEND MT_HARDEN_FLAGS -ftrivial-auto-var-init=zero)
+endif()
 
 if(MT_SANITIZE)
   add_compile_options(-fsanitize=${MT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

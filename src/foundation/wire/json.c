@@ -423,19 +423,34 @@ bool mt_json_is(const struct mt_json *value, const char *text)
                               : mt_str_is(inner(value), text);
 }
 
+/* What is unescaped only gets shorter, so text.len bytes do. */
+static bool unescape(struct mt_str text, struct mt_arena *arena, struct mt_str *out)
+{
+    char *plain = mt_arena_get(arena, text.len, 1);
+
+    if (plain == NULL)
+        return false;
+    *out = (struct mt_str){plain, mt_wire__unescape(text, plain)};
+    return true;
+}
+
+bool mt_json_key_str(const struct mt_json *value, struct mt_arena *arena, struct mt_str *out)
+{
+    if (value == NULL || value->key_back == 0)
+        return false;
+    if (value->key_has_escapes)
+        return unescape(mt_json_key(value), arena, out);
+    *out = mt_json_key(value);
+    return true;
+}
+
 bool mt_json_str(const struct mt_json *value, struct mt_arena *arena, struct mt_str *out)
 {
     if (mt_json_type(value) != MT_JSON_STRING)
         return false;
-    struct mt_str raw = inner(value);
-    if (!value->has_escapes) {
-        *out = raw;
-        return true;
-    }
-    char *plain = mt_arena_get(arena, raw.len, 1); /* what is unescaped only gets shorter */
-    if (plain == NULL)
-        return false;
-    *out = (struct mt_str){plain, mt_wire__unescape(raw, plain)};
+    if (value->has_escapes)
+        return unescape(inner(value), arena, out);
+    *out = inner(value);
     return true;
 }
 

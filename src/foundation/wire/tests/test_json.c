@@ -285,7 +285,16 @@ static void members_are_found_by_their_unescaped_key(void **state)
     assert_null(mt_json_get(p.root, "aa"));
     assert_null(mt_json_get(mt_json_first(p.root), "a"));
     assert_null(mt_json_get(NULL, "a"));
-    assert_true(mt_str_is(mt_json_key(mt_json_next(mt_json_first(p.root))), "\\u0061"));
+
+    MT_CLEANUP(mt_arena_fini) struct mt_arena arena = MT_ARENA_INIT(4096);
+    const struct mt_json *second = mt_json_next(mt_json_first(p.root));
+    struct mt_str key;
+    assert_true(mt_str_is(mt_json_key(second), "\\u0061"));
+    assert_true(mt_json_key_str(second, &arena, &key) && mt_str_is(key, "a"));
+    assert_true(mt_json_key_str(mt_json_first(p.root), &arena, &key) && mt_str_is(key, "a"));
+    assert_true(mt_json_key_str(mt_json_get(p.root, ""), &arena, &key) && key.len == 0);
+    assert_false(mt_json_key_str(p.root, &arena, &key));
+    assert_false(mt_json_key_str(NULL, &arena, &key));
 }
 
 static void children_are_walked_in_order_with_their_raw_bytes(void **state)

@@ -192,12 +192,8 @@ static void rewrite(struct mt_jw *w, const struct mt_json *value, struct mt_aren
     if (mt_json_type(value) < MT_JSON_ARRAY)
         return;
     for (const struct mt_json *at = mt_json_first(value); at != NULL; at = mt_json_next(at)) {
-        if (mt_json_type(value) == MT_JSON_OBJECT) { /* the raw key is a string's inside */
-            mt_jw_key_str(w, MT_STR("k"));
-            mt_buf_cut(w->buf, w->buf->len - 3);
-            mt_buf_add(w->buf, mt_json_key(at));
-            mt_buf_add(w->buf, MT_STR("\":"));
-        }
+        if (mt_json_key_str(at, arena, &text))
+            mt_jw_key_str(w, text);
         rewrite(w, at, arena);
     }
     mt_jw_end(w);
