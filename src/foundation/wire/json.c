@@ -409,6 +409,11 @@ struct mt_str mt_json_key(const struct mt_json *value)
     return (struct mt_str){value->at - value->key_back, value->key_len};
 }
 
+bool mt_json_key_is(const struct mt_json *value, const char *key)
+{
+    return value != NULL && value->key_back > 0 && key_is(value, mt_str_of(key));
+}
+
 /* What stands between the quotes of a string. */
 static struct mt_str inner(const struct mt_json *string)
 {

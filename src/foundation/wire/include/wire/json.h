@@ -69,6 +69,9 @@ struct mt_str mt_json_key(const struct mt_json *value);
 /** The key unescaped, as mt_json_str does; false when value is no member, or out of memory. */
 bool mt_json_key_str(const struct mt_json *value, struct mt_arena *arena, struct mt_str *out);
 
+/** Is it a member of that name (after unescaping)? */
+bool mt_json_key_is(const struct mt_json *value, const char *key);
+
 /** Is it a string equal to text (after unescaping)? */
 bool mt_json_is(const struct mt_json *value, const char *text);
 

@@ -137,6 +137,7 @@ struct mt_chat_sampling {
 struct mt_chat_extra {
     struct mt_str key; /* dotted for nested ones: "options.num_ctx" */
     struct mt_str raw;
+    bool is_nested;
 };
 
 enum mt_chat_kind {
