@@ -24,7 +24,8 @@ from workloads import WORKLOADS, Bench
 BENCH = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(BENCH)
 IN_NAMESPACE = "MOTET_BENCH_IN_NAMESPACE"
-LOAD_MAX = 0.3
+LOAD_MAX = 0.3        # load average before the run
+NEIGHBOURS_MAX = 0.1  # cores that others used during the run
 
 
 def say(text):
@@ -132,8 +133,22 @@ def systems_start(options, directory, gateway_core, mock):
 
 def headline(figures):
     keys = ("cpu_us_per_request", "rps", "p50_us", "core_percent", "rss_kb_each", "seen",
-            "delay_max_ms", "errors")
+            "delay_max_ms", "upstream_429", "upstream_500", "upstream_reset", "errors")
     return "  ".join(f"{k} {report.rounded(figures[k])}" for k in keys if k in figures)
+
+
+def one_run(workload, bench, system):
+    """@return the figures, and whether the system had to be started again"""
+    try:
+        figures = workload.run(bench, system)
+    except (RuntimeError, OSError, systems.Missing) as why:
+        say(f"bench: {system.name}: {why}")
+        figures = {"errors": 1, "wrong_answer": str(why)[:300]}
+    try:
+        return figures, system.revive()
+    except systems.Missing as why:
+        say(f"bench: {system.name} does not come back: {why}")
+        return figures, True
 
 
 def rounds_run(options, bench, running):
@@ -146,9 +161,8 @@ def rounds_run(options, bench, running):
             for system in running:
                 if not WORKLOADS[name].applies(system):
                     continue
-                figures = WORKLOADS[name].run(bench, system)
+                figures, died = one_run(WORKLOADS[name], bench, system)
                 results[system.name].setdefault(name, []).append(figures)
-                died = system.revive()
                 say(f"round {number + 1}/{options.rounds}  {name:13} {system.name:8} "
                     f"{headline(figures)}{'  DIED' if died else ''}")
     return results
@@ -177,11 +191,21 @@ def wrk_check(options, bench, running):
     return found
 
 
+def noise_of(machine):
+    """@return why times of single requests cannot be trusted, or None"""
+    if machine["load_before"] > LOAD_MAX:
+        return f"load average before the run was {machine['load_before']}, above {LOAD_MAX}"
+    if machine["neighbour_cores"] > NEIGHBOURS_MAX:
+        return (f"other processes used {machine['neighbour_cores']} cores during the run, above "
+                f"{NEIGHBOURS_MAX}")
+    return None
+
+
 def result_make(options, running, missing, results, machine):
-    busy = machine["load_before"] > LOAD_MAX
+    noise = noise_of(machine)
     found = {}
     for system in running:
-        figures = {name: report.merge(rounds, busy)
+        figures = {name: report.merge(rounds, noise is not None)
                    for name, rounds in results[system.name].items()}
         found[system.name] = {"version": system.version(), "rss_idle_mb": system.rss_idle_mb,
                               "crashes": system.crashes, **figures}
@@ -195,9 +219,8 @@ def result_make(options, running, missing, results, machine):
                            "streams": options.streams, "stream_tokens": options.stream_tokens,
                            "namespace": bool(os.environ.get(IN_NAMESPACE)),
                            "is_quick": options.quick}}
-    if busy:
-        result["p99_note"] = (f"no p99: load average before the run was "
-                              f"{machine['load_before']}, above {LOAD_MAX}")
+    if noise:
+        result["p99_note"] = "no p99: " + noise
     return result
 
 
@@ -210,7 +233,7 @@ def result_write(result, path):
 
 
 def run(options, directory):
-    machine = proc.machine()
+    machine, neighbours = proc.machine(), proc.Neighbours()
     driver_core, gateway_core = (None, None) if options.unpinned else cores()
     machine["driver_core"], machine["gateway_core"] = driver_core, gateway_core
     if machine["load_before"] > LOAD_MAX:
@@ -224,6 +247,7 @@ def run(options, directory):
         running, missing = systems_start(options, directory, gateway_core, mock)
         bench = Bench(mock, directory, options.tools, driver_core, options)
         results = rounds_run(options, bench, running)
+        machine["neighbour_cores"] = neighbours.cores()
         result = result_make(options, running, missing, results, machine)
         if options.wrk:
             result["wrk_c64_rps"] = wrk_check(options, bench, running)

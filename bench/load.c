@@ -15,10 +15,8 @@
  *
  * Sockets are registered once, edge-triggered: a read that fills less than the buffer has
  * drained the socket. */
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -32,23 +30,19 @@
 #include <unistd.h>
 
 #include "http1.h"
+#include "load.h"
 #include "samples.h"
 #include "text.h"
 
 enum {
     READ_BYTES = 256 << 10,
+    SLOW_READ_BYTES = 1024,
+    SLOW_WINDOW_BYTES = 32 << 10,
     EVENTS_MAX = 256,
-    TEXTS_MAX = 16,
-    SLOTS_MAX = 20000,
     STAMP_DIGITS = 16,
     RETRY_MS = 20,
     DRAIN_MS = 15000, /* how long requests under way may take after the end */
-    NOT_SET = -1,
 };
-
-enum mode { MODE_CLOSED, MODE_STREAMS, MODE_CUT };
-enum { MODE_COUNT = MODE_CUT + 1 };
-static const char *const mode_name[MODE_COUNT] = {"closed", "streams", "cut"};
 
 /* What can be wrong with an answer. */
 enum fail {
@@ -79,6 +73,7 @@ struct slot {
     int64_t start_ns; /* SLOT_WAITING: when to connect */
     int64_t began_ns; /* request sent off */
     int64_t last_token_ns;
+    int64_t read_again_ns; /* slow reader: no reading before; 0 = not pausing */
     size_t sent;
     size_t scanned; /* bytes of the body searched for tokens */
     int tokens_n;
@@ -87,26 +82,6 @@ struct slot {
     char *request; /* own copy when the request is numbered, else the common one */
     struct http1 in;
 };
-
-static struct {
-    struct sockaddr_in to;
-    enum mode mode;
-    const char *path;
-    const char *body_file;
-    const char *headers[TEXTS_MAX];
-    const char *expects[TEXTS_MAX];
-    const char *note;
-    int headers_n, expects_n;
-    int connections, seconds_ms, status, tokens, gap_ms, ramp_ms, cut_tokens, cut_ms,
-        timeout_ms;
-} set = {.path = "/v1/chat/completions",
-         .connections = 1,
-         .seconds_ms = 1000,
-         .status = 200,
-         .tokens = NOT_SET,
-         .cut_tokens = NOT_SET,
-         .cut_ms = NOT_SET,
-         .timeout_ms = 30000};
 
 static struct {
     uint64_t right, wrong, noted, reconnects, body_bytes;
@@ -170,7 +145,7 @@ static void slot_fail(struct slot *s, enum fail why)
                 (int)shown, s->in.body_len != 0 ? s->in.body : "");
     }
     sum.fails[why]++;
-    if (set.mode == MODE_CLOSED)
+    if (load_set.mode == MODE_CLOSED)
         slot_wait(s, now_ns() + RETRY_MS * 1000000LL);
     else
         slot_end(s);
@@ -182,7 +157,10 @@ static bool slot_connect(struct slot *s)
     if (s->fd < 0)
         return false;
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    if (connect(s->fd, (struct sockaddr *)&set.to, sizeof set.to) < 0 && errno != EINPROGRESS)
+    if (load_set.pause_ms != 0) /* keep the kernel from swallowing what the reader does not */
+        setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &(int){SLOW_WINDOW_BYTES}, sizeof(int));
+    if (connect(s->fd, (struct sockaddr *)&load_set.to, sizeof load_set.to) < 0 &&
+        errno != EINPROGRESS)
         return false;
     struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                              .data.ptr = s};
@@ -223,6 +201,7 @@ static void request_begin(struct slot *s)
     s->scanned = 0;
     s->tokens_n = 0;
     s->strays_n = 0;
+    s->read_again_ns = 0;
     s->began_ns = now_ns();
     if (sum.first_ns == 0)
         sum.first_ns = s->began_ns;
@@ -249,9 +228,9 @@ static void token_seen(struct slot *s, int64_t seq, int64_t sent_us, int64_t now
         s->strays_n++;
     if (s->tokens_n++ == 0) {
         samples_add(&sum.first_token, now - s->began_ns);
-    } else if (set.gap_ms > 0) {
+    } else if (load_set.gap_ms > 0) {
         samples_add(&sum.gap, now - s->last_token_ns);
-        if (now - s->last_token_ns < set.gap_ms * 500000LL)
+        if (now - s->last_token_ns < load_set.gap_ms * 500000LL)
             sum.early_gaps++;
     }
     if (sent_us != 0)
@@ -289,10 +268,11 @@ static void tokens_scan(struct slot *s, int64_t now)
 
 static bool cut_is_due(const struct slot *s, int64_t now)
 {
-    if (set.mode != MODE_CUT || (s->state != SLOT_READING && s->state != SLOT_SENDING))
+    if (load_set.mode != MODE_CUT || (s->state != SLOT_READING && s->state != SLOT_SENDING))
         return false;
-    return (set.cut_tokens != NOT_SET && s->tokens_n >= set.cut_tokens) ||
-           (set.cut_ms != NOT_SET && now - s->began_ns >= set.cut_ms * 1000000LL);
+    return (load_set.cut_tokens != LOAD_NOT_SET && s->tokens_n >= load_set.cut_tokens) ||
+           (load_set.cut_ms != LOAD_NOT_SET &&
+            now - s->began_ns >= load_set.cut_ms * 1000000LL);
 }
 
 static void slot_cut(struct slot *s)
@@ -312,8 +292,8 @@ static bool body_has(const struct slot *s, const char *text)
 
 static bool body_is_right(const struct slot *s)
 {
-    for (int i = 0; i < set.expects_n; i++) {
-        if (s->in.body_len == 0 || !body_has(s, set.expects[i]))
+    for (int i = 0; i < load_set.expects_n; i++) {
+        if (s->in.body_len == 0 || !body_has(s, load_set.expects[i]))
             return false;
     }
     return true;
@@ -321,7 +301,8 @@ static bool body_is_right(const struct slot *s)
 
 static bool tokens_are_right(const struct slot *s)
 {
-    return set.tokens == NOT_SET || (s->tokens_n == set.tokens && s->strays_n == 0);
+    return load_set.tokens == LOAD_NOT_SET ||
+           (s->tokens_n == load_set.tokens && s->strays_n == 0);
 }
 
 static void answer_count(struct slot *s, int64_t now)
@@ -331,14 +312,14 @@ static void answer_count(struct slot *s, int64_t now)
     sum.tokens += (uint64_t)s->tokens_n;
     sum.strays += (uint64_t)s->strays_n;
     sum.last_ns = now;
-    if (set.note != NULL && s->in.body_len != 0 && body_has(s, set.note))
+    if (load_set.note != NULL && s->in.body_len != 0 && body_has(s, load_set.note))
         sum.noted++;
 }
 
 static void answer_done(struct slot *s, int64_t now)
 {
     answer_count(s, now);
-    if (s->in.status != set.status) {
+    if (s->in.status != load_set.status) {
         slot_fail(s, FAIL_STATUS);
         return;
     }
@@ -349,7 +330,7 @@ static void answer_done(struct slot *s, int64_t now)
     sum.right++;
     samples_add(&sum.answer, now - s->began_ns);
     s->is_reused = true;
-    if (set.mode != MODE_CLOSED || now >= stop_ns) {
+    if (load_set.mode != MODE_CLOSED || now >= stop_ns) {
         slot_end(s);
     } else if (s->in.wants_close || s->fd < 0) {
         sum.reconnects++;
@@ -378,7 +359,7 @@ static void slot_feed(struct slot *s, const char *at, size_t len, int64_t now)
 {
     size_t taken = http1_feed(&s->in, at, len);
 
-    if (set.tokens != NOT_SET || set.mode != MODE_CLOSED)
+    if (load_set.tokens != LOAD_NOT_SET || load_set.mode != MODE_CLOSED)
         tokens_scan(s, now);
     if (cut_is_due(s, now))
         slot_cut(s);
@@ -388,13 +369,30 @@ static void slot_feed(struct slot *s, const char *at, size_t len, int64_t now)
         answer_done(s, now);
 }
 
+/* A slow reader stops after the first bytes of its answer. Edge-triggered events that come
+ * meanwhile are made up for by the read at the end of the pause. */
+static bool pause_begin(struct slot *s)
+{
+    if (load_set.pause_ms == 0 || s->fd < 0 || s->in.head_len == 0 || s->read_again_ns != 0)
+        return false;
+    s->read_again_ns = now_ns() + load_set.pause_ms * 1000000LL;
+    return true;
+}
+
+static bool is_pausing(const struct slot *s)
+{
+    return s->read_again_ns != 0 && now_ns() < s->read_again_ns;
+}
+
 static void slot_read(struct slot *s)
 {
     static char buffer[READ_BYTES];
+    size_t size =
+        load_set.pause_ms != 0 && s->read_again_ns == 0 ? SLOW_READ_BYTES : READ_BYTES;
     ssize_t n;
 
     do {
-        n = recv(s->fd, buffer, sizeof buffer, 0);
+        n = recv(s->fd, buffer, size, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         int64_t now = now_ns();
@@ -402,12 +400,15 @@ static void slot_read(struct slot *s)
             slot_eof(s, now);
         else
             slot_feed(s, buffer, (size_t)n, now);
-    } while (n == (ssize_t)sizeof buffer && s->fd >= 0);
+    } while (!pause_begin(s) && n == (ssize_t)size && s->fd >= 0);
 }
 
 static void slot_event(struct slot *s, unsigned events)
 {
     int fd = s->fd;
+
+    if (is_pausing(s))
+        return;
 
     if ((events & EPOLLOUT) != 0 && s->state == SLOT_CONNECTING &&
         (events & (EPOLLERR | EPOLLHUP)) == 0)
@@ -426,7 +427,7 @@ static void slot_event(struct slot *s, unsigned events)
 
 static void slot_tick(struct slot *s, int64_t now)
 {
-    bool is_late = set.mode == MODE_CLOSED && now >= stop_ns;
+    bool is_late = load_set.mode == MODE_CLOSED && now >= stop_ns;
 
     if (s->state == SLOT_WAITING && is_late)
         slot_end(s);
@@ -434,8 +435,10 @@ static void slot_tick(struct slot *s, int64_t now)
         slot_start(s);
     else if (cut_is_due(s, now))
         slot_cut(s);
+    else if (s->state == SLOT_READING && s->read_again_ns != 0 && !is_pausing(s))
+        slot_read(s);
     else if ((s->state == SLOT_READING || s->state == SLOT_SENDING) &&
-             (now - s->began_ns > set.timeout_ms * 1000000LL ||
+             (now - s->began_ns > load_set.timeout_ms * 1000000LL ||
               (is_late && now - stop_ns > DRAIN_MS * 1000000LL)))
         slot_fail(s, FAIL_TIMEOUT);
 }
@@ -445,11 +448,11 @@ static void run(void)
     struct epoll_event events[EVENTS_MAX];
     int64_t tick_ns = 0;
 
-    while (over_n < set.connections) {
+    while (over_n < load_set.connections) {
         int64_t now = now_ns();
-        bool is_hasty = waiting_n > 0 || set.cut_ms != NOT_SET;
+        bool is_hasty = waiting_n > 0 || load_set.cut_ms != LOAD_NOT_SET;
         if (now >= tick_ns) {
-            for (int i = 0; i < set.connections; i++)
+            for (int i = 0; i < load_set.connections; i++)
                 slot_tick(&slots[i], now);
             tick_ns = now + (is_hasty ? 1000000 : 50000000);
         }
@@ -484,13 +487,14 @@ static bool request_make(void)
 {
     struct text body = {0};
 
-    if (set.body_file != NULL && !file_add(set.body_file, &body))
+    if (load_set.body_file != NULL && !file_add(load_set.body_file, &body))
         return false;
     text_add(&request, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n",
-             set.body_file != NULL ? "POST" : "GET", set.path, ntohs(set.to.sin_port));
-    for (int i = 0; i < set.headers_n; i++)
-        text_add(&request, "%s\r\n", set.headers[i]);
-    if (set.body_file != NULL)
+             load_set.body_file != NULL ? "POST" : "GET", load_set.path,
+             ntohs(load_set.to.sin_port));
+    for (int i = 0; i < load_set.headers_n; i++)
+        text_add(&request, "%s\r\n", load_set.headers[i]);
+    if (load_set.body_file != NULL)
         text_add(&request, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
                  body.len);
     text_add(&request, "\r\n");
@@ -505,12 +509,12 @@ static bool slots_make(void)
 {
     int64_t now = now_ns();
 
-    slots = calloc((size_t)set.connections, sizeof *slots);
-    for (int i = 0; slots != NULL && i < set.connections; i++) {
+    slots = calloc((size_t)load_set.connections, sizeof *slots);
+    for (int i = 0; slots != NULL && i < load_set.connections; i++) {
         struct slot *s = &slots[i];
         s->fd = -1;
         s->id = i;
-        s->start_ns = now + set.ramp_ms * 1000000LL * i / set.connections;
+        s->start_ns = now + load_set.ramp_ms * 1000000LL * i / load_set.connections;
         if (number_at == 0)
             continue;
         char digits[16];
@@ -521,14 +525,14 @@ static bool slots_make(void)
         memcpy(s->request, request.at, request.len);
         memcpy(s->request + number_at, digits, 6);
     }
-    waiting_n = set.connections;
-    stop_ns = now + set.seconds_ms * 1000000LL;
+    waiting_n = load_set.connections;
+    stop_ns = now + load_set.duration_ms * 1000000LL;
     return slots != NULL;
 }
 
 static void slots_free(void)
 {
-    for (int i = 0; i < set.connections; i++) {
+    for (int i = 0; i < load_set.connections; i++) {
         http1_fini(&slots[i].in);
         free(slots[i].request);
     }
@@ -579,13 +583,13 @@ static void report(void)
     printf(
         "{\"mode\":\"%s\",\"connections\":%d,\"elapsed_s\":%.4f,\"requests\":%llu,"
         "\"errors\":%llu,\"rps\":%.1f,\"reconnects\":%llu,\"noted\":%llu,\"body_bytes\":%llu",
-        mode_name[set.mode], set.connections, elapsed_s, (unsigned long long)sum.right,
-        (unsigned long long)sum.wrong, elapsed_s > 0 ? (double)sum.right / elapsed_s : 0,
-        (unsigned long long)sum.reconnects, (unsigned long long)sum.noted,
-        (unsigned long long)sum.body_bytes);
+        load_mode_name[load_set.mode], load_set.connections, elapsed_s,
+        (unsigned long long)sum.right, (unsigned long long)sum.wrong,
+        elapsed_s > 0 ? (double)sum.right / elapsed_s : 0, (unsigned long long)sum.reconnects,
+        (unsigned long long)sum.noted, (unsigned long long)sum.body_bytes);
     counts_print();
     times_print("answer", &sum.answer);
-    if (set.tokens != NOT_SET || set.mode != MODE_CLOSED) {
+    if (load_set.tokens != LOAD_NOT_SET || load_set.mode != MODE_CLOSED) {
         printf(",\"tokens\":%llu,\"out_of_order\":%llu,\"coalesced_reads\":%llu,"
                "\"coalesced_tokens\":%llu,\"early_gaps\":%llu",
                (unsigned long long)sum.tokens, (unsigned long long)sum.strays,
@@ -595,152 +599,17 @@ static void report(void)
         times_print("gap", &sum.gap);
         times_print("forward", &sum.forward);
     }
-    if (set.mode == MODE_CUT)
+    if (load_set.mode == MODE_CUT)
         printf(",\"cuts\":[%.*s]", (int)cuts.len, cuts.at != NULL ? cuts.at : "");
     printf("}\n");
-}
-
-/* --- options ------------------------------------------------------------------------- */
-
-static const struct number_option {
-    const char *name;
-    int *value;
-    int max;
-    const char *help;
-} numbers[] = {
-    {"connections", &set.connections, SLOTS_MAX, "clients at once"},
-    {"milliseconds", &set.seconds_ms, 3600000, "closed: how long new requests are sent"},
-    {"status", &set.status, 599, "status every answer must have"},
-    {"tokens", &set.tokens, 9999, "tokens every answer must have, in order"},
-    {"gap-ms", &set.gap_ms, 60000, "pace of the tokens, to judge gaps by"},
-    {"ramp-ms", &set.ramp_ms, 600000, "spread the first requests over this time"},
-    {"cut-tokens", &set.cut_tokens, 9999, "cut: leave after so many tokens"},
-    {"cut-ms", &set.cut_ms, 600000, "cut: leave so long after the request"},
-    {"timeout-ms", &set.timeout_ms, 600000, "an answer that takes longer is an error"},
-};
-enum { NUMBERS_N = sizeof numbers / sizeof *numbers };
-enum { OPT_NUMBER = 1, OPT_MODE, OPT_TO, OPT_PATH, OPT_BODY, OPT_HEADER, OPT_EXPECT, OPT_NOTE };
-
-static const struct text_option {
-    const char *name;
-    int code;
-    const char *help;
-} texts[] = {
-    {"mode", OPT_MODE, "closed, streams or cut"},
-    {"to", OPT_TO, "ADDRESS:PORT (IPv4)"},
-    {"path", OPT_PATH, "path of the request"},
-    {"body", OPT_BODY, "file with the request's body; digits after \"cut-000000 are numbered"},
-    {"header", OPT_HEADER, "'Name: value', may be repeated"},
-    {"expect", OPT_EXPECT, "text every body must have, may be repeated"},
-    {"note", OPT_NOTE, "text whose presence is counted, not demanded"},
-};
-enum { TEXT_OPTIONS_N = sizeof texts / sizeof *texts };
-
-static bool number_option(const struct number_option *o, const char *text)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-
-    if (*text == '\0' || *end != '\0' || value < 0 || value > o->max)
-        return false;
-    *o->value = (int)value;
-    return true;
-}
-
-static bool address_option(const char *text)
-{
-    char host[64];
-    int port;
-
-    if (sscanf(text, "%63[0-9.]:%d", host, &port) != 2 || port <= 0 || port > 65535)
-        return false;
-    set.to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    return inet_pton(AF_INET, host, &set.to.sin_addr) == 1;
-}
-
-static bool mode_option(const char *text)
-{
-    for (int i = 0; i < MODE_COUNT; i++) {
-        if (strcmp(text, mode_name[i]) == 0) {
-            set.mode = (enum mode)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool list_option(const char **list, int *n, const char *text)
-{
-    if (*n == TEXTS_MAX)
-        return false;
-    list[(*n)++] = text;
-    return true;
-}
-
-static bool text_option(int code, const char *text)
-{
-    switch (code) {
-    case OPT_MODE:
-        return mode_option(text);
-    case OPT_TO:
-        return address_option(text);
-    case OPT_PATH:
-        set.path = text;
-        return true;
-    case OPT_BODY:
-        set.body_file = text;
-        return true;
-    case OPT_HEADER:
-        return list_option(set.headers, &set.headers_n, text);
-    case OPT_EXPECT:
-        return list_option(set.expects, &set.expects_n, text);
-    case OPT_NOTE:
-        set.note = text;
-        return true;
-    }
-    return false;
-}
-
-static bool args_read(int argc, char **argv)
-{
-    struct option long_opts[NUMBERS_N + TEXT_OPTIONS_N + 1] = {0};
-    int at = 0;
-
-    for (int i = 0; i < NUMBERS_N; i++)
-        long_opts[i] = (struct option){numbers[i].name, required_argument, NULL, OPT_NUMBER};
-    for (int i = 0; i < TEXT_OPTIONS_N; i++)
-        long_opts[NUMBERS_N + i] =
-            (struct option){texts[i].name, required_argument, NULL, texts[i].code};
-    for (int got; (got = getopt_long(argc, argv, "", long_opts, &at)) != -1;) {
-        if (got == '?')
-            return false;
-        bool is_ok =
-            got == OPT_NUMBER ? number_option(&numbers[at], optarg) : text_option(got, optarg);
-        if (!is_ok) {
-            fprintf(stderr, "load: --%s: '%s' is not allowed\n", long_opts[at].name, optarg);
-            return false;
-        }
-    }
-    return optind == argc && set.to.sin_port != 0 && set.connections > 0;
-}
-
-static void usage_print(void)
-{
-    puts("usage: load --to ADDRESS:PORT [--OPTION VALUE]...\n");
-    for (int i = 0; i < TEXT_OPTIONS_N; i++)
-        printf("  --%-13s %s\n", texts[i].name, texts[i].help);
-    for (int i = 0; i < NUMBERS_N; i++)
-        printf("  --%-13s %s\n", numbers[i].name, numbers[i].help);
 }
 
 int main(int argc, char **argv)
 {
     struct rlimit files;
 
-    if (!args_read(argc, argv)) {
-        usage_print();
+    if (!load_settings_read(argc, argv))
         return 2;
-    }
     signal(SIGPIPE, SIG_IGN);
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import time
 
 TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 PR_SET_PDEATHSIG = 1
@@ -100,6 +101,24 @@ class Cpu:
         rough = (self.ticks - before.ticks) * TICK_NS
         # a thread that ended in between took its nanoseconds with it
         return precise if before.threads.keys() <= self.threads.keys() else max(precise, rough)
+
+
+class Neighbours:
+    """How many cores everybody else on the machine has used since this object was made."""
+
+    def __init__(self):
+        self.began, self.busy, self.own = self.now()
+
+    def now(self):
+        with open("/proc/stat") as f:
+            user, nice, system, _, _, irq, softirq, steal = map(int, f.readline().split()[1:9])
+        return (time.monotonic(), user + nice + system + irq + softirq + steal,
+                Cpu(os.getpid()).ticks)
+
+    def cores(self):
+        now, busy, own = self.now()
+        others_ns = ((busy - self.busy) - (own - self.own)) * TICK_NS
+        return round(max(0.0, others_ns / 1e9 / max(0.001, now - self.began)), 2)
 
 
 def status_kb(pid, field):

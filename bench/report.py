@@ -36,6 +36,7 @@ COLUMNS = [ # head, workload, figure, format
     ("merged", "streams", "coalesced_tokens", "{:.0f}"),
     ("cut seen", "disconnect", "seen", "{:.0f}"),
     ("cut ms", "disconnect", "delay_max_ms", "{:.1f}"),
+    ("slow KB", "slow_reader", "rss_kb_each", "{:.0f}"),
 ]
 ADDED_UP = {"errors", "coalesced_tokens", "out_of_order", "early_gaps"}
 WORST = {"rss_peak_mb", "delay_max_ms", "first_token_delay_max_ms", "whole_delay_max_ms"}

@@ -129,7 +129,7 @@ class System:
 
     def revive(self):
         """Start again what has died on its own. @return True if it had"""
-        if self.process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             return False
         self.crashes += 1
         self.restart()
@@ -137,6 +137,8 @@ class System:
 
     @property
     def pid(self):
+        if self.process is None:
+            raise Missing(f"{self.name} is not running")
         return self.process.pid
 
 
@@ -154,7 +156,7 @@ class Mock(System):
         return [os.path.join(self.tools, "mock_upstream"), "--port", str(self.port)]
 
     def control(self, **settings):
-        query = "&".join(f"{key}={value}" for key, value in settings.items())
+        query = "&".join(f"{key.replace('_', '-')}={value}" for key, value in settings.items())
         return self.get(f"/control?{query}")
 
     def get(self, path):

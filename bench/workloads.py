@@ -186,7 +186,69 @@ class Disconnect:
         return figures
 
 
-# in this order: streams and disconnect leave a system that was started anew
+class SlowReader:
+    """Clients that stop reading in the middle of a long answer. A gateway must stop reading
+    from the upstream too; one that does not keeps the rest of the answer in memory."""
+
+    TOKENS, CLIENTS, PAUSE_MS = 9000, 20, 1000
+
+    def applies(self, system):
+        return True
+
+    def run(self, bench, system):
+        if system is not bench.mock:
+            system.restart()
+            bench.warm(system)
+        bench.mock.control(latency_ms=0, tokens=self.TOKENS, gap_ms=0)
+        before_kb = proc.rss_kb(system.pid)
+        report = bench.metered(
+            system, system.dialect, {"prompt_bytes": 1000, "is_stream": True}, "--mode", "streams",
+            "--connections", self.CLIENTS, "--tokens", self.TOKENS, "--pause-ms", self.PAUSE_MS)
+        bench.mock.control(tokens=32)
+        grown_kb = max(0, report["rss_peak_kb"] - before_kb)
+        figures = {"n": self.CLIENTS, "errors": report["errors"],
+                   "answer_kb": report["body_bytes"] / 1024 / self.CLIENTS,
+                   "rss_kb_each": grown_kb / self.CLIENTS}
+        if report["errors"]:
+            figures["wrong_answer"] = report["note"]
+        return figures
+
+
+class Faults:
+    """What a client gets to see of an upstream that fails. Nothing here is an error of the
+    system; the figures describe it."""
+
+    N = 4
+
+    def applies(self, system):
+        return True
+
+    def run(self, bench, system):
+        figures = {}
+        for fault, is_stream in (("429", False), ("500", False), ("reset", True)):
+            bench.mock.control(latency_ms=0, tokens=32, gap_ms=5, fault=fault)
+            bench.mock.get("/stats?reset=1")
+            began = time.monotonic()
+            report = bench.load(system, system.dialect,
+                                {"prompt_bytes": 1000, "is_stream": is_stream}, "--mode", "streams",
+                                "--connections", self.N, "--timeout-ms", 20000, "--note", "error")
+            figures[f"upstream_{fault}_ms"] = (time.monotonic() - began) * 1000
+            figures[f"upstream_{fault}_attempts"] = bench.mock.get("/stats")["requests"] / self.N
+            figures[f"upstream_{fault}"] = self.ending(report)
+        bench.mock.control(tokens=32, gap_ms=0, fault="none")
+        return figures
+
+    def ending(self, report):
+        if report["statuses"].keys() - {"200"}:
+            return "status " + ",".join(report["statuses"])
+        if "timeout" in report["error_kinds"]:
+            return "no answer"
+        if "closed_early" in report["error_kinds"]:
+            return "connection cut"
+        return "error event" if report["noted"] else "ends as if whole"
+
+
+# in this order: the last ones start a system anew or may leave it ill
 WORKLOADS = {
     "c1": Closed(1),
     "c64": Closed(64),
@@ -199,4 +261,6 @@ WORKLOADS = {
     "translate_sse": Closed(32, dialect=ANTHROPIC, tokens=32),
     "streams": Streams(),
     "disconnect": Disconnect(),
+    "slow_reader": SlowReader(),
+    "faults": Faults(),
 }
