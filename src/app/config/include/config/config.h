@@ -15,13 +15,20 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum mt_config_per { MT_PER_SECOND, MT_PER_MINUTE, MT_PER_HOUR, MT_PER_DAY, MT_PER_MONTH };
+enum mt_config_per { /* as enum mt_limit_window */
+    MT_PER_SECOND,
+    MT_PER_MINUTE,
+    MT_PER_HOUR,
+    MT_PER_DAY,
+    MT_PER_MONTH,
+    MT_PER_EVER,
+};
 
 /* "at most this much per window"; 0 = no limit of that kind */
 struct mt_config_limit {
     int64_t requests;
     int64_t tokens;
-    int64_t money_nusd; /* nano-USD: 1e9 = 1 USD */
+    int64_t money_usd_nano; /* 1e9 = 1 USD */
     enum mt_config_per per;
 };
 
@@ -80,10 +87,10 @@ struct mt_config_model { /* models: local models, aliases with fallbacks, polici
     struct mt_config_limits limits;
 };
 
-struct mt_config_price { /* prices: USD per million tokens, nano-USD per million here */
+struct mt_config_price { /* prices: "0.25USD" per million tokens, in micro-USD here */
     struct mt_str model; /* "endpoint/model", patterns allowed; first match counts */
-    int64_t input_nusd, output_nusd, cached_nusd, cache_write_nusd; /* per million tokens */
-    int64_t request_nusd;                                           /* per request */
+    int64_t input_usd_micro, output_usd_micro, cached_usd_micro, cache_write_usd_micro;
+    int64_t request_usd_micro; /* per request */
 };
 
 struct mt_config {
@@ -141,6 +148,12 @@ void mt_config_unref(const struct mt_config *config);
 mt_rc mt_config_with_endpoints(const struct mt_config *config,
                                const struct mt_config_endpoint *found, size_t found_n,
                                const struct mt_config **out, struct mt_err *err);
+
+/** "250ms", "2s", "5m", "1h", "7d" -> milliseconds. MT_E_INVALID says what was expected. */
+mt_rc mt_config_duration(struct mt_str text, int64_t *out_ms, struct mt_err *err);
+
+/** "0.25USD" -> nano-USD. */
+mt_rc mt_config_money(struct mt_str text, int64_t *out_usd_nano, struct mt_err *err);
 
 /** Names of keys that differ and that a running node cannot take over (listen, data_dir, ...).
  */
