@@ -53,6 +53,7 @@ struct mt_http_server_opts {
     int64_t idle_timeout_ms;   /* keep-alive; 0 = 75 s */
     const char *tls_cert_file; /* NULL = plain HTTP; PEM */
     const char *tls_key_file;
+    bool shares_port; /* SO_REUSEPORT: other loops (or processes) may listen on it as well */
 };
 
 mt_rc mt_http_server_new(struct mt_loop *loop, const struct mt_http_server_opts *opts,

@@ -30,7 +30,7 @@ int64_t mt_loop_clock_ns(void);
 
 /** Run fn(arg) on the loop's thread at its next turn. From any thread; order per caller is
  * kept.
- *  @return MT_OK, MT_E_BUSY (the mailbox holds its limit of 65,536 calls), MT_E_NOMEM */
+ *  @return MT_OK, MT_E_BUSY (the mailbox holds its limit of 65,536 calls) */
 mt_rc mt_loop_post(struct mt_loop *loop, void (*fn)(void *arg), void *arg, struct mt_err *err);
 
 /** One-shot timers. Start replaces an earlier start; stopping twice is harmless; free stops. */
