@@ -59,6 +59,8 @@ def options_read():
     options.cuts = 20 if quick else 50
     options.out = options.out or (os.path.join(ROOT, "build", "bench-quick.json") if quick else
                                   os.path.join(BENCH, "results", "gateway.json"))
+    options.tools = os.path.abspath(options.tools)
+    options.motet = options.motet and os.path.abspath(options.motet)
     options.systems = chosen(parser, options.systems, systems.NAMES)
     options.only = chosen(parser, options.only, list(WORKLOADS))
     return options
@@ -78,7 +80,8 @@ def namespace_enter(options):
         return
     how = ["--net"] if os.geteuid() == 0 else ["--map-current-user", "--net", "--keep-caps"]
     unshare = shutil.which("unshare")
-    if unshare and subprocess.run([unshare, *how, "true"], stderr=subprocess.DEVNULL).returncode == 0:
+    if unshare and subprocess.run([unshare, *how, "true"], stderr=subprocess.DEVNULL,
+                                  check=False).returncode == 0:
         os.environ[IN_NAMESPACE] = "1"
         os.execv(unshare, [unshare, *how, sys.executable, *sys.argv])
     say("bench: no network namespace here; using the host's loopback")

@@ -101,7 +101,8 @@ def bar_value(systems, name, bar):
     if kind == "errors":
         return errors_of(own)
     if kind in ("missing", "delay"):
-        return (missing_of if kind == "missing" else delay_of)(own) if own.get(workload) else None
+        was_run = "seen" in (own.get(workload) or {})
+        return (missing_of if kind == "missing" else delay_of)(own) if was_run else None
     number = value(systems, name, workload, figure)
     if number is None:
         return None

@@ -19,12 +19,13 @@ def main(tools):
         out = os.path.join(directory, "result.json")
         subprocess.run([sys.executable, "-B", os.path.join(BENCH, "gateway.py"), "--quick",
                         "--tools", tools, "--out", out, "--systems", "direct", "--seconds", "0.1",
-                        "--only", "c1,prompt_100k,c50_60ms,sse,streams,disconnect"], check=True)
+                        "--only",
+                        "c1,prompt_100k,c50_60ms,sse,streams,disconnect,slow_reader,faults"], check=True)
         with open(out) as f:
             result = json.load(f)
     direct = result["systems"]["direct"]
     wrong = [f"{name}: {figures.get('wrong_answer', figures['errors'])}"
-             for name, figures in direct.items() if isinstance(figures, dict) and figures["errors"]]
+             for name, figures in direct.items() if isinstance(figures, dict) and figures.get("errors")]
     for name in ("c1", "prompt_100k", "c50_60ms", "sse"):
         if not direct[name]["rps"] > 0:
             wrong.append(f"{name}: nothing answered")
@@ -35,6 +36,9 @@ def main(tools):
     for seen in ("seen", "first_token_seen", "whole_seen"):
         if direct["disconnect"][seen] != direct["disconnect"]["n"]:
             wrong.append(f"disconnect: {seen} {direct['disconnect'][seen]}")
+    for fault, seen in (("429", "status 429"), ("500", "status 500"), ("reset", "connection cut")):
+        if direct["faults"][f"upstream_{fault}"] != seen:
+            wrong.append(f"faults: {fault} is seen as {direct['faults'][f'upstream_{fault}']}")
     print("\n".join(wrong) or "smoke: all right")
     return 1 if wrong else 0
 
