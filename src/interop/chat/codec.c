@@ -10,7 +10,8 @@
 enum { NOTES_MAX = 2048, NOTE_MAX = 256 };
 
 static const struct mt_chat_codec *const codecs[MT_DIALECT_COUNT] = {
-    NULL, /* one line per codec: [MT_DIALECT_X] = &mt_codec_x, */
+    [MT_DIALECT_OLLAMA_CHAT] = &mt_codec_ollama_chat,
+    [MT_DIALECT_OLLAMA_GENERATE] = &mt_codec_ollama_generate,
 };
 
 const struct mt_chat_codec *mt_chat_codec(enum mt_dialect dialect)
