@@ -26,6 +26,7 @@ struct mt_chat_route {
     struct mt_str model; /* Gemini: models/MODEL:method */
     bool stream;         /* Gemini: streamGenerateContent */
     bool alt_sse;        /* Gemini: ?alt=sse */
+    bool count_only;     /* Anthropic's count_tokens: max_tokens may be missing */
 };
 
 /* Warnings for the caller, separated by "; ". Init with mt_chat_notes_init. */
