@@ -159,7 +159,7 @@ def rounds_run(options, bench, running):
     results = {system.name: {} for system in running}
     for number in range(options.rounds):
         for system in running:
-            bench.warm(system)
+            bench.warm(system, connections=64, seconds=options.seconds)
         for name in options.only:
             for system in running:
                 if not WORKLOADS[name].applies(system):
