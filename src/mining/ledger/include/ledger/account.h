@@ -124,7 +124,7 @@ enum mt_account_restore {
     MT_RESTORE_SHORT, /* second, minute, hour */
 };
 
-/** Book the past at start. Times must not decrease from call to call of MT_RESTORE_SHORT. */
+/** Book the past at start: first the short windows in order of time, then the long ones. */
 mt_rc mt_account_restore(struct mt_account *account, enum mt_account_restore what,
                          int64_t now_ms, int64_t at_ms, int64_t requests_n,
                          const struct mt_account_ask *spent, struct mt_err *err);

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Subjects are made when first named and live as long as the account, so a hold keeps plain
+ * pointers to them. The clock of the account never goes back: a wall clock that was set back
+ * must not open a window a second time. */
+#include "ledger/account.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/map.h"
+#include "ledger/price.h"
+#include "meter_priv.h"
+
+enum { BY_NODE, BY_KEY, BY_MODEL, BY_PAIR, SUBJECT_KINDS };
+
+struct mt_account_subject {
+    struct mt_meter meter;
+    struct mt_account_subject *next; /* of all */
+    size_t key_len, model_len;
+    char names[]; /* key, NUL, model, NUL */
+};
+
+struct limits {
+    struct mt_limit *rows; /* names point behind the rows, into the same block */
+    size_t n;
+    bool has_pairs; /* does any row name both, so that pairs have to be counted? */
+};
+
+struct mt_account {
+    pthread_mutex_t lock;
+    int64_t now_ms;
+    struct limits limits;
+    struct mt_account_subject *all;
+    struct mt_account_subject *node;
+    struct mt_map subjects; /* "key NUL model" -> struct mt_account_subject */
+};
+
+static const char *const kind_names[MT_LIMIT_KINDS] = {"requests", "tokens", "nano-USD"};
+static const char *const window_names[MT_LIMIT_WINDOWS] = {"second", "minute", "hour",
+                                                           "day",    "month",  "in total"};
+
+const char *mt_limit_kind_name(enum mt_limit_kind kind)
+{
+    return kind_names[kind];
+}
+
+const char *mt_limit_window_name(enum mt_limit_window window)
+{
+    return window_names[window];
+}
+
+static struct mt_str subject_key(const struct mt_account_subject *s)
+{
+    return (struct mt_str){s->names, s->key_len};
+}
+
+static struct mt_str subject_model(const struct mt_account_subject *s)
+{
+    return (struct mt_str){s->names + s->key_len + 1, s->model_len};
+}
+
+static struct mt_str copy_name(struct mt_str name, char **to)
+{
+    struct mt_str copy = {*to, name.len};
+
+    if (name.len > 0)
+        memcpy(*to, name.at, name.len);
+    *to += name.len;
+    return copy;
+}
+
+static mt_rc check_limit(const struct mt_limit *limit, struct mt_err *err)
+{
+    if (limit->key.len > MT_LIMIT_NAME_MAX || limit->model.len > MT_LIMIT_NAME_MAX)
+        return MT_FAIL(err, MT_E_INVALID, "limit: a name of %zu bytes, expected at most %d",
+                       limit->key.len > limit->model.len ? limit->key.len : limit->model.len,
+                       MT_LIMIT_NAME_MAX);
+    if (limit->max < 0 || (unsigned)limit->kind >= MT_LIMIT_KINDS ||
+        (unsigned)limit->window >= MT_LIMIT_WINDOWS)
+        return MT_FAIL(err, MT_E_INVALID, "limit of key '%.*s', model '%.*s': %lld",
+                       MT_STR_ARG(limit->key), MT_STR_ARG(limit->model), (long long)limit->max);
+    return MT_OK;
+}
+
+static mt_rc copy_limits(const struct mt_limit *rows, size_t n, struct limits *out,
+                         struct mt_err *err)
+{
+    size_t bytes = n * sizeof *rows;
+
+    if (n > MT_LIMITS_MAX)
+        return MT_FAIL(err, MT_E_TOOBIG, "limits: %zu, expected at most %d", n, MT_LIMITS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        MT_TRY(check_limit(&rows[i], err));
+        bytes += rows[i].key.len + rows[i].model.len;
+    }
+    struct limits limits = {.rows = mt_alloc(1, bytes), .n = n};
+    if (limits.rows == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "%zu limits", n);
+    char *names = (char *)(limits.rows + n);
+    for (size_t i = 0; i < n; i++) {
+        limits.rows[i] = rows[i];
+        limits.rows[i].key = copy_name(rows[i].key, &names);
+        limits.rows[i].model = copy_name(rows[i].model, &names);
+        limits.has_pairs |= rows[i].key.len > 0 && rows[i].model.len > 0;
+    }
+    *out = limits;
+    return MT_OK;
+}
+
+/* 0 = the row is not about this name, 1 = by '*', 2 = by name. "" is only about "". */
+static int speaks_of(struct mt_str row, struct mt_str name)
+{
+    if (mt_str_eq(row, name))
+        return 2;
+    return name.len > 0 && mt_str_is(row, "*") ? 1 : 0;
+}
+
+/* The limits of one subject: of rows for one kind and window the most explicit holds, and of
+ * equally explicit ones the last. */
+static void resolve(const struct limits *limits, const struct mt_account_subject *s,
+                    int64_t max[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS])
+{
+    int weight[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS] = {{0}};
+
+    memset(max, 0xff, sizeof(int64_t[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS])); /* all -1 */
+    for (size_t i = 0; i < limits->n; i++) {
+        const struct mt_limit *row = &limits->rows[i];
+        int key = speaks_of(row->key, subject_key(s));
+        int model = speaks_of(row->model, subject_model(s));
+        if (key == 0 || model == 0 || key * 3 + model < weight[row->kind][row->window])
+            continue;
+        weight[row->kind][row->window] = key * 3 + model;
+        max[row->kind][row->window] = row->max;
+    }
+}
+
+/* "key NUL model" in a caller's array. */
+struct pair_name {
+    char at[2 * MT_LIMIT_NAME_MAX + 2];
+};
+
+static struct mt_str join(struct mt_str key, struct mt_str model, struct pair_name *to)
+{
+    char *at = to->at;
+
+    (void)copy_name(key, &at);
+    *at++ = '\0';
+    (void)copy_name(model, &at);
+    return (struct mt_str){to->at, (size_t)(at - to->at)};
+}
+
+static void subject_free(struct mt_account_subject *s)
+{
+    if (s == NULL)
+        return;
+    mt_meter__fini(&s->meter);
+    mt_free(s);
+}
+
+static void subject_freep(struct mt_account_subject **s)
+{
+    subject_free(*s);
+}
+
+static mt_rc make_subject(struct mt_account *a, struct mt_str key, struct mt_str model,
+                          struct mt_str name, struct mt_account_subject **out,
+                          struct mt_err *err)
+{
+    MT_CLEANUP(subject_freep)
+    struct mt_account_subject *s = mt_alloc(1, sizeof *s + key.len + model.len + 2);
+    int64_t max[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS];
+
+    if (s == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "account of '%.*s'", MT_STR_ARG(key));
+    s->key_len = key.len;
+    s->model_len = model.len;
+    memcpy(s->names, name.at, name.len);
+    mt_meter__init(&s->meter);
+    resolve(&a->limits, s, max);
+    if (!mt_meter__make_slides(&s->meter, max))
+        return MT_FAIL(err, MT_E_NOMEM, "account of '%.*s'", MT_STR_ARG(key));
+    memcpy(s->meter.max, max, sizeof max);
+    mt_meter__advance(&s->meter, a->now_ms);
+    MT_TRY(mt_map_put(&a->subjects, name, s, NULL, err));
+    s->next = a->all;
+    a->all = s;
+    *out = MT_MOVE(s);
+    return MT_OK;
+}
+
+static mt_rc get_subject(struct mt_account *a, struct mt_str key, struct mt_str model,
+                         struct mt_account_subject **out, struct mt_err *err)
+{
+    struct pair_name buffer;
+    struct mt_str name = join(key, model, &buffer);
+    struct mt_account_subject *found = mt_map_find(&a->subjects, name);
+
+    if (found == NULL)
+        return make_subject(a, key, model, name, out, err);
+    *out = found;
+    return MT_OK;
+}
+
+/* Those a request counts against; NULL where there is none. */
+static mt_rc subjects_of(struct mt_account *a, struct mt_str key, struct mt_str model,
+                         struct mt_account_subject *out[SUBJECT_KINDS], struct mt_err *err)
+{
+    const struct mt_str none = {"", 0};
+    struct mt_account_subject *found[SUBJECT_KINDS] = {a->node};
+
+    if (key.len > MT_LIMIT_NAME_MAX || model.len > MT_LIMIT_NAME_MAX)
+        return MT_FAIL(err, MT_E_INVALID, "account: a name longer than %d bytes",
+                       MT_LIMIT_NAME_MAX);
+    if (key.len > 0)
+        MT_TRY(get_subject(a, key, none, &found[BY_KEY], err));
+    if (model.len > 0)
+        MT_TRY(get_subject(a, none, model, &found[BY_MODEL], err));
+    if (key.len > 0 && model.len > 0 && a->limits.has_pairs)
+        MT_TRY(get_subject(a, key, model, &found[BY_PAIR], err));
+    memcpy(out, found, sizeof found);
+    return MT_OK;
+}
+
+static int64_t tick(struct mt_account *a, int64_t now_ms)
+{
+    if (now_ms > a->now_ms)
+        a->now_ms = now_ms;
+    return a->now_ms;
+}
+
+static mt_rc tell_hit(const struct mt_limit_hit *hit, struct mt_err *err)
+{
+    bool is_money = hit->kind == MT_LIMIT_MONEY;
+    double unit = is_money ? 1e9 : 1;
+    const char *per = hit->window == MT_WINDOW_TOTAL ? "" : "per ";
+
+    return MT_FAIL(err, is_money ? MT_E_BUDGET : MT_E_RATE_LIMITED,
+                   "%s%s%.*s%s%s%.*s%s: limit of %.9g %s %s%s, %.9g used, %.9g reserved, %.9g "
+                   "asked",
+                   hit->key.len > 0 ? "key '" : "",
+                   hit->key.len + hit->model.len > 0 ? "" : "node", MT_STR_ARG(hit->key),
+                   hit->key.len > 0 ? "'" : "",
+                   hit->model.len > 0 ? (hit->key.len > 0 ? ", model '" : "model '") : "",
+                   MT_STR_ARG(hit->model), hit->model.len > 0 ? "'" : "",
+                   (double)hit->max / unit, is_money ? "USD" : mt_limit_kind_name(hit->kind),
+                   per, mt_limit_window_name(hit->window), (double)hit->used / unit,
+                   (double)hit->held / unit, (double)hit->asked / unit);
+}
+
+/* Do all subjects have room? Nothing changes either way. */
+static mt_rc check_room(struct mt_account *a, struct mt_account_subject *const subjects[],
+                        const int64_t asked[MT_LIMIT_KINDS], struct mt_limit_hit *hit,
+                        struct mt_err *err)
+{
+    struct mt_limit_hit own = {0};
+
+    for (int i = 0; i < SUBJECT_KINDS; i++) {
+        if (subjects[i] == NULL)
+            continue;
+        mt_meter__advance(&subjects[i]->meter, a->now_ms);
+        if (mt_meter__has_room(&subjects[i]->meter, a->now_ms, asked, &own))
+            continue;
+        own.key = subject_key(subjects[i]);
+        own.model = subject_model(subjects[i]);
+        if (hit != NULL)
+            *hit = own;
+        return tell_hit(&own, err);
+    }
+    return MT_OK;
+}
+
+static void add_held(struct mt_account_hold *hold, int64_t tokens_n, int64_t cost_usd_nano)
+{
+    hold->tokens_n += tokens_n;
+    hold->cost_usd_nano += cost_usd_nano;
+    for (int i = 0; i < SUBJECT_KINDS; i++) {
+        if (hold->subjects_[i] == NULL)
+            continue;
+        int64_t *held = hold->subjects_[i]->meter.held;
+        held[MT_LIMIT_TOKENS] += tokens_n;
+        held[MT_LIMIT_MONEY] += cost_usd_nano;
+        MT_ASSERT(held[MT_LIMIT_TOKENS] >= 0 && held[MT_LIMIT_MONEY] >= 0);
+    }
+}
+
+static void book(struct mt_account_hold *hold, int64_t now_ms,
+                 const int64_t amounts[MT_LIMIT_KINDS])
+{
+    for (int i = 0; i < SUBJECT_KINDS; i++) {
+        if (hold->subjects_[i] == NULL)
+            continue;
+        mt_meter__advance(&hold->subjects_[i]->meter, now_ms);
+        mt_meter__book(&hold->subjects_[i]->meter, amounts,
+                       MT_METER_IN_LONG | MT_METER_IN_SHORT);
+    }
+}
+
+/* So large that nobody means it, so small that sums of holds stay far from overflow. */
+static mt_rc check_amounts(int64_t tokens_n, int64_t cost_usd_nano, struct mt_err *err)
+{
+    const int64_t most = INT64_MAX / 1048576;
+
+    if (tokens_n < 0 || cost_usd_nano < 0 || tokens_n > most || cost_usd_nano > most)
+        return MT_FAIL(err, MT_E_INVALID, "account: %lld tokens and %lld nano-USD asked",
+                       (long long)tokens_n, (long long)cost_usd_nano);
+    return MT_OK;
+}
+
+static mt_rc reserve(struct mt_account *a, const struct mt_account_ask *ask,
+                     struct mt_account_hold *out, struct mt_limit_hit *hit, struct mt_err *err)
+{
+    static const int64_t one_request[MT_LIMIT_KINDS] = {[MT_LIMIT_REQUESTS] = 1};
+    const int64_t asked[MT_LIMIT_KINDS] = {1, ask->tokens_n, ask->cost_usd_nano};
+    struct mt_account_hold hold = {.at_ms = a->now_ms};
+
+    MT_TRY(subjects_of(a, ask->key, ask->model, hold.subjects_, err));
+    MT_TRY(check_room(a, hold.subjects_, asked, hit, err));
+    book(&hold, a->now_ms, one_request);
+    add_held(&hold, ask->tokens_n, ask->cost_usd_nano);
+    *out = hold;
+    return MT_OK;
+}
+
+mt_rc mt_account_reserve(struct mt_account *a, int64_t now_ms, const struct mt_account_ask *ask,
+                         struct mt_account_hold *hold, struct mt_limit_hit *hit,
+                         struct mt_err *err)
+{
+    MT_TRY(check_amounts(ask->tokens_n, ask->cost_usd_nano, err));
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    mt_rc rc = reserve(a, ask, hold, hit, err);
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+mt_rc mt_account_extend(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
+                        int64_t more_tokens_n, int64_t more_cost_usd_nano,
+                        struct mt_limit_hit *hit, struct mt_err *err)
+{
+    const int64_t asked[MT_LIMIT_KINDS] = {0, more_tokens_n, more_cost_usd_nano};
+
+    MT_ASSERT(hold->subjects_[BY_NODE] != NULL);
+    MT_TRY(check_amounts(mt_ledger_add(hold->tokens_n, more_tokens_n),
+                         mt_ledger_add(hold->cost_usd_nano, more_cost_usd_nano), err));
+    MT_TRY(check_amounts(more_tokens_n, more_cost_usd_nano, err));
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    mt_rc rc = check_room(a, hold->subjects_, asked, hit, err);
+    if (rc == MT_OK)
+        add_held(hold, more_tokens_n, more_cost_usd_nano);
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+static void release(struct mt_account *a, struct mt_account_hold *hold)
+{
+    add_held(hold, -hold->tokens_n, -hold->cost_usd_nano);
+    for (int i = 0; i < SUBJECT_KINDS; i++) {
+        if (hold->subjects_[i] == NULL)
+            continue;
+        mt_meter__advance(&hold->subjects_[i]->meter, a->now_ms);
+        mt_meter__unbook_request(&hold->subjects_[i]->meter, hold->at_ms);
+    }
+}
+
+/* Give the old one back, ask for the new, and put the old one back when that is refused: it
+ * fitted a moment ago and nothing came between. */
+mt_rc mt_account_move(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
+                      const struct mt_account_ask *ask, struct mt_limit_hit *hit,
+                      struct mt_err *err)
+{
+    static const int64_t one_request[MT_LIMIT_KINDS] = {[MT_LIMIT_REQUESTS] = 1};
+    struct mt_account_hold fresh = {{NULL}, 0, 0, 0};
+
+    MT_ASSERT(hold->subjects_[BY_NODE] != NULL);
+    MT_TRY(check_amounts(ask->tokens_n, ask->cost_usd_nano, err));
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    struct mt_account_hold old = *hold;
+    release(a, hold);
+    mt_rc rc = reserve(a, ask, &fresh, hit, err);
+    if (rc == MT_OK) {
+        *hold = fresh;
+    } else {
+        hold->at_ms = a->now_ms;
+        book(hold, a->now_ms, one_request);
+        add_held(hold, old.tokens_n, old.cost_usd_nano);
+    }
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+void mt_account_settle(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
+                       int64_t tokens_n, int64_t cost_usd_nano)
+{
+    const int64_t actual[MT_LIMIT_KINDS] = {0, tokens_n > 0 ? tokens_n : 0,
+                                            cost_usd_nano > 0 ? cost_usd_nano : 0};
+
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    add_held(hold, -hold->tokens_n, -hold->cost_usd_nano);
+    book(hold, a->now_ms, actual);
+    *hold = (struct mt_account_hold){{NULL}, 0, 0, 0};
+    pthread_mutex_unlock(&a->lock);
+}
+
+void mt_account_release(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold)
+{
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    release(a, hold);
+    *hold = (struct mt_account_hold){{NULL}, 0, 0, 0};
+    pthread_mutex_unlock(&a->lock);
+}
+
+static bool is_same_period(int64_t at_ms, int64_t now_ms, int which)
+{
+    if (which == 0)
+        return at_ms / 86400000 == now_ms / 86400000;
+    return which > 1 || mt_meter__month_of(at_ms) == mt_meter__month_of(now_ms);
+}
+
+static void restore_long(struct mt_meter *meter, int64_t at_ms, int64_t now_ms,
+                         const int64_t amounts[MT_LIMIT_KINDS])
+{
+    mt_meter__advance(meter, now_ms);
+    for (int p = 0; p < MT_METER_LONG; p++) {
+        if (!is_same_period(at_ms, now_ms, p))
+            continue;
+        for (int k = 0; k < MT_LIMIT_KINDS; k++)
+            meter->periods[p].used[k] = mt_ledger_add(meter->periods[p].used[k], amounts[k]);
+    }
+}
+
+mt_rc mt_account_restore(struct mt_account *a, enum mt_account_restore what, int64_t now_ms,
+                         int64_t at_ms, int64_t requests_n, const struct mt_account_ask *spent,
+                         struct mt_err *err)
+{
+    const int64_t amounts[MT_LIMIT_KINDS] = {
+        requests_n > 0 ? requests_n : 0, spent->tokens_n > 0 ? spent->tokens_n : 0,
+        spent->cost_usd_nano > 0 ? spent->cost_usd_nano : 0};
+    struct mt_account_subject *subjects[SUBJECT_KINDS];
+
+    pthread_mutex_lock(&a->lock);
+    tick(a, what == MT_RESTORE_LONG || at_ms > now_ms ? now_ms : at_ms);
+    mt_rc rc = subjects_of(a, spent->key, spent->model, subjects, err);
+    for (int i = 0; i < SUBJECT_KINDS && rc == MT_OK; i++) {
+        if (subjects[i] == NULL)
+            continue;
+        struct mt_meter *meter = &subjects[i]->meter;
+        if (what == MT_RESTORE_LONG) {
+            restore_long(meter, at_ms, now_ms, amounts);
+        } else {
+            mt_meter__advance(meter, a->now_ms);
+            mt_meter__book(meter, amounts, MT_METER_IN_SHORT);
+        }
+    }
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+void mt_account_look(struct mt_account *a, int64_t now_ms, struct mt_str key,
+                     struct mt_str model, enum mt_limit_window window,
+                     struct mt_account_used *out)
+{
+    struct pair_name buffer;
+    struct mt_account_subject *found = NULL;
+
+    *out = (struct mt_account_used){{0}, {0}, {-1, -1, -1}};
+    if (key.len > MT_LIMIT_NAME_MAX || model.len > MT_LIMIT_NAME_MAX)
+        return;
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    found = mt_map_find(&a->subjects, join(key, model, &buffer));
+    for (int k = 0; found != NULL && k < MT_LIMIT_KINDS; k++) {
+        mt_meter__advance(&found->meter, a->now_ms);
+        out->used[k] = mt_meter__used(&found->meter, (enum mt_limit_kind)k, window);
+        out->held[k] = found->meter.held[k];
+        out->max[k] = found->meter.max[k][window];
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* First whatever may fail, for all; then what cannot. */
+static mt_rc swap_limits(struct mt_account *a, struct limits *fresh, struct mt_err *err)
+{
+    int64_t max[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS];
+
+    for (struct mt_account_subject *s = a->all; s != NULL; s = s->next) {
+        resolve(fresh, s, max);
+        if (!mt_meter__make_slides(&s->meter, max))
+            return MT_FAIL(err, MT_E_NOMEM, "limits");
+    }
+    for (struct mt_account_subject *s = a->all; s != NULL; s = s->next)
+        resolve(fresh, s, s->meter.max);
+    struct limits old = a->limits;
+    a->limits = *fresh;
+    *fresh = old;
+    return MT_OK;
+}
+
+mt_rc mt_account_set_limits(struct mt_account *a, const struct mt_limit *limits,
+                            size_t limits_n, struct mt_err *err)
+{
+    struct limits fresh;
+
+    MT_TRY(copy_limits(limits, limits_n, &fresh, err));
+    pthread_mutex_lock(&a->lock);
+    mt_rc rc = swap_limits(a, &fresh, err);
+    pthread_mutex_unlock(&a->lock);
+    mt_free(fresh.rows); /* the old ones, or those refused */
+    return rc;
+}
+
+static void freep(struct mt_account **account)
+{
+    mt_account_free(*account);
+}
+
+mt_rc mt_account_new(const struct mt_limit *limits, size_t limits_n, struct mt_account **out,
+                     struct mt_err *err)
+{
+    MT_CLEANUP(freep) struct mt_account *a = mt_alloc(1, sizeof *a);
+
+    if (a == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "account");
+    pthread_mutex_init(&a->lock, NULL);
+    mt_map_init(&a->subjects, MT_LIMIT_SUBJECTS_MAX, (uint64_t)(uintptr_t)a);
+    MT_TRY(copy_limits(limits, limits_n, &a->limits, err));
+    MT_TRY(get_subject(a, MT_STR(""), MT_STR(""), &a->node, err));
+    *out = MT_MOVE(a);
+    return MT_OK;
+}
+
+void mt_account_free(struct mt_account *a)
+{
+    if (a == NULL)
+        return;
+    for (struct mt_account_subject *s = a->all, *next; s != NULL; s = next) {
+        next = s->next;
+        subject_free(s);
+    }
+    mt_map_fini(&a->subjects);
+    mt_free(a->limits.rows);
+    pthread_mutex_destroy(&a->lock);
+    mt_free(a);
+}
