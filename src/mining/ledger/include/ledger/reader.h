@@ -32,8 +32,9 @@ struct mt_ledger_total {
     int64_t day; /* days since 1970-01-01 */
     struct mt_str key;
     struct mt_str model;
-    int64_t requests_n;
-    int64_t failed_n; /* outcome neither ok nor cache_hit */
+    int64_t requests_n; /* without those rejected */
+    int64_t rejected_n;
+    int64_t failed_n; /* of requests_n: outcome neither ok nor cache_hit */
     int64_t input_n, output_n, cached_n;
     int64_t cost_usd_nano;
 };
