@@ -42,8 +42,9 @@ enum mt_http_step {
 struct mt_http_exchange {
     struct mt_http_exchange *next_due;
     void *user;
-    const char *method; /* these three are MHD's and live until the exchange is closed */
+    const char *method; /* these three are MHD's memory and live until the exchange is closed */
     const char *path;
+    const char *target_end; /* behind the NUL of the request target as it was sent */
     struct MHD_Response *response; /* the answer until MHD has it; owned */
     int status;
     enum mt_http_step step;

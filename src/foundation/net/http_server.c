@@ -180,6 +180,7 @@ void *mt_http__on_request_line(void *ctx, const char *target, struct MHD_Connect
         return NULL; /* no memory when it came: on_request refuses */
     conn->x.began_ns = mt_loop_clock_ns();
     conn->x.is_bad_line = target == NULL || !mt_http__check_target(target);
+    conn->x.target_end = target == NULL ? NULL : target + strlen(target) + 1;
     mt_http__conn_phase(conn, MT_HTTP_PHASE_HEAD);
     return conn;
 }

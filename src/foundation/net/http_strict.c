@@ -133,7 +133,7 @@ struct mt_http_flaw mt_http__check_head(struct mt_http_conn *conn, const char *v
     if (size->header_size > conn->server->header_bytes_max)
         return FLAW(431, "the header is over the limit");
     if (x->is_bad_line || !is_token(mt_str_of(x->method)) ||
-        x->path != x->method + strlen(x->method) + 1)
+        x->path != x->method + strlen(x->method) + 1 || x->target_end != version)
         return FLAW(400, "malformed request line");
     if (version_end + 2 > walk.end || version_end[0] != '\0' || version_end[1] != '\0')
         return FLAW(400, "malformed header line");

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static void on_late(void *arg)
 {
@@ -82,7 +88,12 @@ static void on_headers(void *ctx, struct mt_http_exchange *x)
     struct rig *rig = ctx;
     struct rig_job *job = mt_alloc(1, sizeof *job);
 
+    struct mt_str peer = mt_http_peer(x);
+
     rig->headers_n++;
+    if (!mt_str_is(peer, rig->last_peer))
+        rig->connections_n++;
+    memcpy(rig->last_peer, peer.at, peer.len + 1);
     job->rig = rig;
     job->x = x;
     mt_buf_init(&job->body, RIG_BODY_MAX);
@@ -105,8 +116,23 @@ static void hold(struct rig_job *job)
 
     job->next = rig->held;
     rig->held = job;
+    if (rig->drains_when_held)
+        mt_http_server_drain(rig->server);
     if (rig->on_held != NULL)
         rig->on_held(rig, job);
+}
+
+static void answer_file(struct mt_http_exchange *x)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf bytes = MT_BUF_INIT(RIG_BODY_MAX);
+    char path[] = "/tmp/mt-file-XXXXXX";
+    int fd = mkstemp(path);
+
+    rig_fill(&bytes, 300000);
+    assert_true(fd >= 0);
+    unlink(path);
+    assert_int_equal(write(fd, bytes.at, bytes.len), bytes.len);
+    mt_http_answer_file(x, 200, "application/octet-stream", fd, bytes.len);
 }
 
 static void on_request_end(void *ctx, struct mt_http_exchange *x)
@@ -115,6 +141,8 @@ static void on_request_end(void *ctx, struct mt_http_exchange *x)
     struct mt_str path = mt_http_path(x);
 
     (void)ctx;
+    if (job->rig->fail_after_n > 0)
+        mt_alloc_fail_after = job->rig->fail_after_n - 1;
     if (mt_str_is(path, "/echo")) {
         mt_http_set_header(x, "X-Length", MT_STR("counted"));
         mt_http_answer(x, 200, "application/octet-stream", mt_buf_str(&job->body));
@@ -131,6 +159,8 @@ static void on_request_end(void *ctx, struct mt_http_exchange *x)
         mt_http_begin(x, 200, "text/event-stream");
         (void)mt_http_send(x, MT_STR("first"));
         hold(job);
+    } else if (mt_str_is(path, "/file")) {
+        answer_file(x);
     } else if (mt_str_is(path, "/hold")) {
         hold(job);
     } else if (mt_str_is(path, "/cut")) {
@@ -170,6 +200,8 @@ static void on_closed(void *ctx, struct mt_http_exchange *x)
         *at = job->next;
     mt_buf_fini(&job->body);
     mt_free(job);
+    if (rig->is_gone_awaited && rig->gone_n > 0)
+        rig_done(rig);
 }
 
 static void error_body(void *ctx, struct mt_str path, int status, const char *text,
@@ -200,6 +232,7 @@ void rig_up(struct rig *rig, const struct mt_http_server_opts *opts,
     struct mt_err err = {0};
 
     memset(rig, 0, sizeof *rig);
+    rig->live_before = mt_alloc_live; /* a failed test before may have left some */
     assert_int_equal(mt_loop_new(&rig->loop, &err), MT_OK);
     assert_int_equal(mt_timer_new(rig->loop, on_late, rig, &rig->deadline, &err), MT_OK);
     if (mt_http_server_new(rig->loop, opts == NULL ? &defaults : opts, &server_ops, rig,
@@ -216,7 +249,7 @@ void rig_down(struct rig *rig)
     mt_timer_free(rig->deadline);
     mt_loop_free(rig->loop);
     assert_int_equal(rig->headers_n, rig->closed_n);
-    assert_int_equal(mt_alloc_live, 0);
+    assert_int_equal(mt_alloc_live, rig->live_before);
 }
 
 /* ---- the client's side ---- */
@@ -289,4 +322,156 @@ void rig_call(struct rig *rig, struct rig_call *call, const char *method, const 
 void rig_call_fini(struct rig_call *call)
 {
     mt_buf_fini(&call->body);
+}
+
+/* ---- raw peers ---- */
+
+static void raw_fail(const char *what)
+{
+    perror(what);
+    abort();
+}
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons(port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+static unsigned count(const struct rig_raw *raw, const char *what)
+{
+    unsigned n = 0;
+
+    for (const char *at = strstr(raw->got, what); at != NULL; at = strstr(at + 1, what))
+        n++;
+    return n;
+}
+
+/* Read until the end or the wanted number of marks; bounded by the rig's deadline. */
+static void raw_read(struct rig_raw *raw, int fd, const char *until, unsigned until_n)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    while (raw->got_n < sizeof raw->got - 1) {
+        if (until != NULL && (until_n == 0 || count(raw, until) >= until_n))
+            return;
+        if (poll(&poll_fd, 1, RIG_DEADLINE_MS) <= 0)
+            return;
+        ssize_t n = recv(fd, raw->got + raw->got_n, sizeof raw->got - 1 - raw->got_n, 0);
+        if (n <= 0) {
+            raw->is_closed = true;
+            return;
+        }
+        raw->got_n += (size_t)n;
+        for (size_t i = raw->got_n - (size_t)n; i < raw->got_n; i++)
+            if (raw->got[i] == '\0')
+                raw->got[i] = '?';
+    }
+}
+
+static void raw_send(const struct rig_raw *raw, int fd)
+{
+    size_t n = raw->send_n > 0 ? raw->send_n : strlen(raw->send);
+    size_t step = raw->gap_ms > 0 ? 1 : n;
+    struct pollfd gone = {.fd = fd, .events = POLLIN};
+
+    for (size_t times = raw->send_times > 0 ? raw->send_times : 1; times > 0; times--) {
+        for (size_t at = 0; at < n; at += step) {
+            if (send(fd, raw->send + at, step, MSG_NOSIGNAL) < 0)
+                return; /* the server has had enough */
+            if (raw->gap_ms > 0 && poll(&gone, 1, (int)raw->gap_ms) > 0)
+                return;
+        }
+    }
+}
+
+static void raw_reset(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+static int raw_connect(uint16_t port)
+{
+    struct sockaddr_in to = loopback(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
+        raw_fail("connect");
+    return fd;
+}
+
+static void raw_done(void *arg)
+{
+    rig_done(((struct rig_raw *)arg)->rig);
+}
+
+static void raw_half_close(struct rig_raw *raw, int fd)
+{
+    (void)poll(NULL, 0, raw->delay_close_ms);
+    raw->closed_at_ns = mt_loop_clock_ns();
+    (void)shutdown(fd, SHUT_WR);
+}
+
+static void *raw_main(void *arg)
+{
+    struct rig_raw *raw = arg;
+    int fd;
+
+    if (raw->listens) {
+        fd = accept(raw->fd, NULL, NULL);
+        if (fd < 0)
+            raw_fail("accept");
+        raw_read(raw, fd, "\r\n\r\n", 1);
+        raw_send(raw, fd);
+        if (raw->until != NULL)
+            raw_read(raw, fd, raw->until, raw->until_n);
+    } else {
+        fd = raw_connect(mt_http_server_port(raw->rig->server));
+        raw_send(raw, fd);
+        if (raw->half_closes)
+            raw_half_close(raw, fd);
+        if (!raw->resets)
+            raw_read(raw, fd, raw->until, raw->until_n);
+    }
+    (void)poll(NULL, 0, raw->delay_close_ms);
+    if (raw->closed_at_ns == 0)
+        raw->closed_at_ns = mt_loop_clock_ns();
+    if (raw->resets)
+        raw_reset(fd);
+    (void)close(fd);
+    while (mt_loop_post(raw->rig->loop, raw_done, raw, NULL) != MT_OK)
+        continue;
+    return NULL;
+}
+
+static void raw_listen(struct rig_raw *raw)
+{
+    struct sockaddr_in at = loopback(0);
+    socklen_t len = sizeof at;
+
+    raw->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (raw->fd < 0 || bind(raw->fd, (struct sockaddr *)&at, len) != 0 ||
+        listen(raw->fd, 8) != 0 || getsockname(raw->fd, (struct sockaddr *)&at, &len) != 0)
+        raw_fail("listen");
+    raw->port = ntohs(at.sin_port);
+}
+
+void rig_raw_start(struct rig *rig, struct rig_raw *raw)
+{
+    raw->rig = rig;
+    raw->fd = -1;
+    rig->waits_n++;
+    if (raw->listens)
+        raw_listen(raw);
+    assert_int_equal(pthread_create(&raw->thread, NULL, raw_main, raw), 0);
+}
+
+void rig_raw_join(struct rig_raw *raw)
+{
+    assert_int_equal(pthread_join(raw->thread, NULL), 0);
+    if (raw->fd >= 0)
+        (void)close(raw->fd);
 }
