@@ -108,7 +108,7 @@ static void end_as_libcurl_says(struct mt_http_call *call, CURLcode code)
 {
     const char *text = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
 
-    if (code == CURLE_OK)
+    if (code == CURLE_OK && call->has_head)
         end(call, MT_HTTP_DONE, NULL);
     else if (call->is_head_too_big)
         end_failed(call, MT_HTTP_TOO_BIG, "the header of the answer is over the limit");
@@ -116,6 +116,8 @@ static void end_as_libcurl_says(struct mt_http_call *call, CURLcode code)
         end_failed(call,
                    code == CURLE_OPERATION_TIMEDOUT ? MT_HTTP_TIMED_OUT : MT_HTTP_NOT_CONNECTED,
                    text);
+    else if (code == CURLE_OK) /* libcurl thinks an end within the header is one */
+        end_failed(call, MT_HTTP_BROKEN, "the connection closed in the header of the answer");
     else
         end_failed(call, MT_HTTP_BROKEN, text);
 }

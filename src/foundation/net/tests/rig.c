@@ -261,7 +261,8 @@ static void on_head(void *ctx, struct mt_http_call *http, int status)
 
     assert_int_equal(call->status, 0);
     call->status = status;
-    memcpy(call->type, type.at, type.len < sizeof call->type ? type.len : 0);
+    if (type.len > 0 && type.len < sizeof call->type)
+        memcpy(call->type, type.at, type.len);
     if (call->on_head != NULL)
         call->on_head(call);
 }
@@ -447,7 +448,7 @@ static void *raw_main(void *arg)
     return NULL;
 }
 
-static void raw_listen(struct rig_raw *raw)
+void rig_raw_listen(struct rig_raw *raw)
 {
     struct sockaddr_in at = loopback(0);
     socklen_t len = sizeof at;
@@ -462,16 +463,15 @@ static void raw_listen(struct rig_raw *raw)
 void rig_raw_start(struct rig *rig, struct rig_raw *raw)
 {
     raw->rig = rig;
-    raw->fd = -1;
     rig->waits_n++;
-    if (raw->listens)
-        raw_listen(raw);
+    if (raw->listens && raw->port == 0)
+        rig_raw_listen(raw);
     assert_int_equal(pthread_create(&raw->thread, NULL, raw_main, raw), 0);
 }
 
 void rig_raw_join(struct rig_raw *raw)
 {
     assert_int_equal(pthread_join(raw->thread, NULL), 0);
-    if (raw->fd >= 0)
+    if (raw->listens)
         (void)close(raw->fd);
 }

@@ -106,6 +106,7 @@ struct rig_raw {
     pthread_t thread;
 };
 void rig_raw_start(struct rig *rig, struct rig_raw *raw);
+void rig_raw_listen(struct rig_raw *raw); /* done by start, if not before */
 void rig_raw_join(struct rig_raw *raw);
 
 /** Bytes that differ from place to place. */
