@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/map.h"
 #include "ledger/price.h"
+#include "limits_priv.h"
 #include "meter_priv.h"
 
 enum { BY_NODE, BY_KEY, BY_MODEL, BY_PAIR, SUBJECT_KINDS };
@@ -22,34 +23,14 @@ struct mt_account_subject {
     char names[]; /* key, NUL, model, NUL */
 };
 
-struct limits {
-    struct mt_limit *rows; /* names point behind the rows, into the same block */
-    size_t n;
-    bool has_pairs; /* does any row name both, so that pairs have to be counted? */
-};
-
 struct mt_account {
     pthread_mutex_t lock;
     int64_t now_ms;
-    struct limits limits;
+    struct mt_limits limits;
     struct mt_account_subject *all;
     struct mt_account_subject *node;
     struct mt_map subjects; /* "key NUL model" -> struct mt_account_subject */
 };
-
-static const char *const kind_names[MT_LIMIT_KINDS] = {"requests", "tokens", "nano-USD"};
-static const char *const window_names[MT_LIMIT_WINDOWS] = {"second", "minute", "hour",
-                                                           "day",    "month",  "in total"};
-
-const char *mt_limit_kind_name(enum mt_limit_kind kind)
-{
-    return kind_names[kind];
-}
-
-const char *mt_limit_window_name(enum mt_limit_window window)
-{
-    return window_names[window];
-}
 
 static struct mt_str subject_key(const struct mt_account_subject *s)
 {
@@ -61,81 +42,6 @@ static struct mt_str subject_model(const struct mt_account_subject *s)
     return (struct mt_str){s->names + s->key_len + 1, s->model_len};
 }
 
-static struct mt_str copy_name(struct mt_str name, char **to)
-{
-    struct mt_str copy = {*to, name.len};
-
-    if (name.len > 0)
-        memcpy(*to, name.at, name.len);
-    *to += name.len;
-    return copy;
-}
-
-static mt_rc check_limit(const struct mt_limit *limit, struct mt_err *err)
-{
-    if (limit->key.len > MT_LIMIT_NAME_MAX || limit->model.len > MT_LIMIT_NAME_MAX)
-        return MT_FAIL(err, MT_E_INVALID, "limit: a name of %zu bytes, expected at most %d",
-                       limit->key.len > limit->model.len ? limit->key.len : limit->model.len,
-                       MT_LIMIT_NAME_MAX);
-    if (limit->max < 0 || (unsigned)limit->kind >= MT_LIMIT_KINDS ||
-        (unsigned)limit->window >= MT_LIMIT_WINDOWS)
-        return MT_FAIL(err, MT_E_INVALID, "limit of key '%.*s', model '%.*s': %lld",
-                       MT_STR_ARG(limit->key), MT_STR_ARG(limit->model), (long long)limit->max);
-    return MT_OK;
-}
-
-static mt_rc copy_limits(const struct mt_limit *rows, size_t n, struct limits *out,
-                         struct mt_err *err)
-{
-    size_t bytes = n * sizeof *rows;
-
-    if (n > MT_LIMITS_MAX)
-        return MT_FAIL(err, MT_E_TOOBIG, "limits: %zu, expected at most %d", n, MT_LIMITS_MAX);
-    for (size_t i = 0; i < n; i++) {
-        MT_TRY(check_limit(&rows[i], err));
-        bytes += rows[i].key.len + rows[i].model.len;
-    }
-    struct limits limits = {.rows = mt_alloc(1, bytes), .n = n};
-    if (limits.rows == NULL)
-        return MT_FAIL(err, MT_E_NOMEM, "%zu limits", n);
-    char *names = (char *)(limits.rows + n);
-    for (size_t i = 0; i < n; i++) {
-        limits.rows[i] = rows[i];
-        limits.rows[i].key = copy_name(rows[i].key, &names);
-        limits.rows[i].model = copy_name(rows[i].model, &names);
-        limits.has_pairs |= rows[i].key.len > 0 && rows[i].model.len > 0;
-    }
-    *out = limits;
-    return MT_OK;
-}
-
-/* 0 = the row is not about this name, 1 = by '*', 2 = by name. "" is only about "". */
-static int speaks_of(struct mt_str row, struct mt_str name)
-{
-    if (mt_str_eq(row, name))
-        return 2;
-    return name.len > 0 && mt_str_is(row, "*") ? 1 : 0;
-}
-
-/* The limits of one subject: of rows for one kind and window the most explicit holds, and of
- * equally explicit ones the last. */
-static void resolve(const struct limits *limits, const struct mt_account_subject *s,
-                    int64_t max[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS])
-{
-    int weight[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS] = {{0}};
-
-    memset(max, 0xff, sizeof(int64_t[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS])); /* all -1 */
-    for (size_t i = 0; i < limits->n; i++) {
-        const struct mt_limit *row = &limits->rows[i];
-        int key = speaks_of(row->key, subject_key(s));
-        int model = speaks_of(row->model, subject_model(s));
-        if (key == 0 || model == 0 || key * 3 + model < weight[row->kind][row->window])
-            continue;
-        weight[row->kind][row->window] = key * 3 + model;
-        max[row->kind][row->window] = row->max;
-    }
-}
-
 /* "key NUL model" in a caller's array. */
 struct pair_name {
     char at[2 * MT_LIMIT_NAME_MAX + 2];
@@ -145,9 +51,9 @@ static struct mt_str join(struct mt_str key, struct mt_str model, struct pair_na
 {
     char *at = to->at;
 
-    (void)copy_name(key, &at);
+    (void)mt_limits__copy_name(key, &at);
     *at++ = '\0';
-    (void)copy_name(model, &at);
+    (void)mt_limits__copy_name(model, &at);
     return (struct mt_str){to->at, (size_t)(at - to->at)};
 }
 
@@ -178,7 +84,7 @@ static mt_rc make_subject(struct mt_account *a, struct mt_str key, struct mt_str
     s->model_len = model.len;
     memcpy(s->names, name.at, name.len);
     mt_meter__init(&s->meter);
-    resolve(&a->limits, s, max);
+    mt_limits__resolve(&a->limits, key, model, max);
     if (!mt_meter__make_slides(&s->meter, max))
         return MT_FAIL(err, MT_E_NOMEM, "account of '%.*s'", MT_STR_ARG(key));
     memcpy(s->meter.max, max, sizeof max);
@@ -230,25 +136,6 @@ static int64_t tick(struct mt_account *a, int64_t now_ms)
     return a->now_ms;
 }
 
-static mt_rc tell_hit(const struct mt_limit_hit *hit, struct mt_err *err)
-{
-    bool is_money = hit->kind == MT_LIMIT_MONEY;
-    double unit = is_money ? 1e9 : 1;
-    const char *per = hit->window == MT_WINDOW_TOTAL ? "" : "per ";
-
-    return MT_FAIL(err, is_money ? MT_E_BUDGET : MT_E_RATE_LIMITED,
-                   "%s%s%.*s%s%s%.*s%s: limit of %.9g %s %s%s, %.9g used, %.9g reserved, %.9g "
-                   "asked",
-                   hit->key.len > 0 ? "key '" : "",
-                   hit->key.len + hit->model.len > 0 ? "" : "node", MT_STR_ARG(hit->key),
-                   hit->key.len > 0 ? "'" : "",
-                   hit->model.len > 0 ? (hit->key.len > 0 ? ", model '" : "model '") : "",
-                   MT_STR_ARG(hit->model), hit->model.len > 0 ? "'" : "",
-                   (double)hit->max / unit, is_money ? "USD" : mt_limit_kind_name(hit->kind),
-                   per, mt_limit_window_name(hit->window), (double)hit->used / unit,
-                   (double)hit->held / unit, (double)hit->asked / unit);
-}
-
 /* Do all subjects have room? Nothing changes either way. */
 static mt_rc check_room(struct mt_account *a, struct mt_account_subject *const subjects[],
                         const int64_t asked[MT_LIMIT_KINDS], struct mt_limit_hit *hit,
@@ -266,7 +153,7 @@ static mt_rc check_room(struct mt_account *a, struct mt_account_subject *const s
         own.model = subject_model(subjects[i]);
         if (hit != NULL)
             *hit = own;
-        return tell_hit(&own, err);
+        return mt_limits__tell(&own, err);
     }
     return MT_OK;
 }
@@ -484,18 +371,18 @@ void mt_account_look(struct mt_account *a, int64_t now_ms, struct mt_str key,
 }
 
 /* First whatever may fail, for all; then what cannot. */
-static mt_rc swap_limits(struct mt_account *a, struct limits *fresh, struct mt_err *err)
+static mt_rc swap_limits(struct mt_account *a, struct mt_limits *fresh, struct mt_err *err)
 {
     int64_t max[MT_LIMIT_KINDS][MT_LIMIT_WINDOWS];
 
     for (struct mt_account_subject *s = a->all; s != NULL; s = s->next) {
-        resolve(fresh, s, max);
+        mt_limits__resolve(fresh, subject_key(s), subject_model(s), max);
         if (!mt_meter__make_slides(&s->meter, max))
             return MT_FAIL(err, MT_E_NOMEM, "limits");
     }
     for (struct mt_account_subject *s = a->all; s != NULL; s = s->next)
-        resolve(fresh, s, s->meter.max);
-    struct limits old = a->limits;
+        mt_limits__resolve(fresh, subject_key(s), subject_model(s), s->meter.max);
+    struct mt_limits old = a->limits;
     a->limits = *fresh;
     *fresh = old;
     return MT_OK;
@@ -504,9 +391,9 @@ static mt_rc swap_limits(struct mt_account *a, struct limits *fresh, struct mt_e
 mt_rc mt_account_set_limits(struct mt_account *a, const struct mt_limit *limits,
                             size_t limits_n, struct mt_err *err)
 {
-    struct limits fresh;
+    struct mt_limits fresh;
 
-    MT_TRY(copy_limits(limits, limits_n, &fresh, err));
+    MT_TRY(mt_limits__copy(limits, limits_n, &fresh, err));
     pthread_mutex_lock(&a->lock);
     mt_rc rc = swap_limits(a, &fresh, err);
     pthread_mutex_unlock(&a->lock);
@@ -528,7 +415,7 @@ mt_rc mt_account_new(const struct mt_limit *limits, size_t limits_n, struct mt_a
         return MT_FAIL(err, MT_E_NOMEM, "account");
     pthread_mutex_init(&a->lock, NULL);
     mt_map_init(&a->subjects, MT_LIMIT_SUBJECTS_MAX, (uint64_t)(uintptr_t)a);
-    MT_TRY(copy_limits(limits, limits_n, &a->limits, err));
+    MT_TRY(mt_limits__copy(limits, limits_n, &a->limits, err));
     MT_TRY(get_subject(a, MT_STR(""), MT_STR(""), &a->node, err));
     *out = MT_MOVE(a);
     return MT_OK;

@@ -379,17 +379,21 @@ static int index_of(struct mt_str name, const char *const names[], int n)
     return -1;
 }
 
+/* Whom a limit's name means for an event: -1 all together, else an index. */
+static int who(struct mt_str name, int own, const char *const names[], int n)
+{
+    if (name.len == 0)
+        return -1;
+    return mt_str_is(name, "*") ? own : index_of(name, names, n);
+}
+
 /* After a grant: booked and held together pass no limit, counted the hard way. */
 static void check_limits(const struct history *h, const struct event *e, int64_t now_ms)
 {
     for (size_t i = 0; i < MT_ARRAY_LEN(property_limits); i++) {
         const struct mt_limit *l = &property_limits[i];
-        int key = l->key.len == 0          ? -1
-                  : mt_str_is(l->key, "*") ? e->key
-                                           : index_of(l->key, key_names, KEYS);
-        int model = l->model.len == 0          ? -1
-                    : mt_str_is(l->model, "*") ? e->model
-                                               : index_of(l->model, model_names, MODELS);
+        int key = who(l->key, e->key, key_names, KEYS);
+        int model = who(l->model, e->model, model_names, MODELS);
         if ((l->key.len > 0 && (key != e->key || key == 0)) ||
             (l->model.len > 0 && model != e->model))
             continue;
@@ -406,10 +410,10 @@ static void check_books(struct mt_account *account, const struct history *h, int
             mt_account_look(account, now_ms, mt_str_of(key_names[key]), MT_STR(""),
                             (enum mt_limit_window)w, &used);
             for (int k = 0; k < MT_LIMIT_KINDS; k++) {
-                int who = key == 0 ? -1 : key; /* "" is the node */
-                int64_t booked = true_sum(h, who, -1, (enum mt_limit_kind)k,
+                int whose = key == 0 ? -1 : key; /* "" is the node */
+                int64_t booked = true_sum(h, whose, -1, (enum mt_limit_kind)k,
                                           (enum mt_limit_window)w, now_ms, false);
-                int64_t all = true_sum(h, who, -1, (enum mt_limit_kind)k,
+                int64_t all = true_sum(h, whose, -1, (enum mt_limit_kind)k,
                                        (enum mt_limit_window)w, now_ms, true);
                 assert_true(used.used[k] == booked);
                 assert_true(used.held[k] == all - booked);
