@@ -76,6 +76,9 @@ void *mt_chat__push(struct mt_arena *arena, void *items, size_t n, size_t size);
 /** "data:image/png;base64,AAAA" -> media.mime, media.base64; other URLs -> media.url. */
 void mt_chat__media_url(struct mt_str url, struct mt_chat_media *out);
 
+/** An image's type: as told, else read from its first bytes. */
+struct mt_str mt_chat__image_mime(const struct mt_chat_media *media);
+
 /** All text parts of a message (or of a tool result) joined by sep; borrowed when there is one,
  *  MT_STR("") when there is none, at == NULL when the arena is exhausted. */
 struct mt_str mt_chat__join_text(const struct mt_chat_part *parts, size_t n, const char *sep,

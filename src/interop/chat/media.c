@@ -2,6 +2,7 @@
 /* Media in URLs, and the text of parts. */
 #include <string.h>
 
+#include "calls.h"
 #include "chat_priv.h"
 
 void mt_chat__media_url(struct mt_str url, struct mt_chat_media *out)
@@ -17,6 +18,15 @@ void mt_chat__media_url(struct mt_str url, struct mt_chat_media *out)
     }
     out->mime = mt_str_take(&head, ';');
     out->base64 = mt_str_sub(url, comma + 1, url.len);
+}
+
+struct mt_str mt_chat__image_mime(const struct mt_chat_media *media)
+{
+    struct mt_str mime = media->mime;
+
+    if (mime.len == 0)
+        mime = mt_chat__sniff_mime(media->base64);
+    return mime.len > 0 ? mime : MT_STR("image/jpeg");
 }
 
 struct mt_str mt_chat__join_text(const struct mt_chat_part *parts, size_t n, const char *sep,

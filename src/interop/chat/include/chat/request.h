@@ -163,6 +163,7 @@ struct mt_chat_request {
     enum mt_tool_choice tool_choice;
     struct mt_str tool_choice_name;
     enum mt_opt_bool parallel_tools;
+    bool legacy_functions; /* OpenAI: asked with "functions", wants "function_call" back */
 
     enum mt_chat_format format;
     struct mt_str schema_name;
