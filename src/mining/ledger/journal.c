@@ -22,7 +22,26 @@ static uint64_t body_check(struct mt_str body)
     return mt_checksum(body, 3);
 }
 
+enum { SCANNED = 128 * 1024 };
+
 /* ---- reading ---- */
+
+/* Pages of a stretch leave this process's memory; the file keeps them. */
+static void forget_pages(const struct mt_journal *j, uint64_t from, uint64_t to)
+{
+    const uintptr_t mask = ~(uintptr_t)(MT_JOURNAL_HEAD - 1);
+
+    while (from < to) {
+        size_t left = j->area - from % j->area;
+        size_t n = to - from < left ? (size_t)(to - from) : left;
+        char *at = mt_journal__ring(j, from);
+        size_t skip = (((uintptr_t)at + ~mask) & mask) - (uintptr_t)at;
+        size_t whole = n > skip ? (n - skip) & mask : 0;
+        if (whole > 0)
+            (void)madvise(at + skip, whole, MADV_DONTNEED); /* advice: failing is harmless */
+        from += n;
+    }
+}
 
 /* The record at a position, if there is a valid one. */
 static bool read_record(const struct mt_journal *j, uint64_t position,
@@ -52,6 +71,8 @@ bool mt_journal__next(const struct mt_journal *j, struct mt_journal_cursor *c,
         if (!read_record(j, at, &record) || record.seq <= c->seq) {
             c->at += MT_JOURNAL_ALIGN;
             c->skipped_ += MT_JOURNAL_ALIGN;
+            if (c->at % SCANNED == 0) /* a search through the whole file stays small */
+                forget_pages(j, c->at - SCANNED, c->at);
             continue;
         }
         c->at += record.size;
@@ -84,6 +105,8 @@ static uint64_t oldest(const struct mt_journal *j)
             seq = record.seq;
             found = at;
         }
+        if (at % SCANNED == 0)
+            forget_pages(j, at > SCANNED ? at - SCANNED : 0, at);
     }
     return found;
 }
@@ -208,24 +231,6 @@ mt_rc mt_journal__append(struct mt_journal *j, const struct mt_journal_new *new,
 }
 
 /* ---- the thread that drains ---- */
-
-/* Pages of a drained stretch leave this process's memory; the file keeps them. */
-static void forget_pages(const struct mt_journal *j, uint64_t from, uint64_t to)
-{
-    while (from < to) {
-        size_t left = j->area - from % j->area;
-        size_t n = to - from < left ? (size_t)(to - from) : left;
-        uintptr_t begin = ((uintptr_t)mt_journal__ring(j, from) + MT_JOURNAL_HEAD - 1) &
-                          ~(uintptr_t)(MT_JOURNAL_HEAD - 1);
-        uintptr_t end =
-            ((uintptr_t)mt_journal__ring(j, from) + n) & ~(uintptr_t)(MT_JOURNAL_HEAD - 1);
-        if (begin < end)
-            (void)madvise(mt_journal__ring(j, from) +
-                              (begin - (uintptr_t)mt_journal__ring(j, from)),
-                          end - begin, MADV_DONTNEED);
-        from += n;
-    }
-}
 
 mt_rc mt_journal__sync(struct mt_journal *j, uint64_t *synced, struct mt_err *err)
 {

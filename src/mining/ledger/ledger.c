@@ -64,18 +64,37 @@ static bool drain(struct mt_ledger *l)
     struct mt_journal_cursor cursor = mt_journal__pending(l->journal);
     struct mt_err trouble = {0};
 
-    for (int64_t n = 1; n > 0 && cursor.at < cursor.end;) {
+    while (cursor.at < cursor.end) {
+        int64_t n = 0;
         if (mt_store__drain(l->store, l->journal, &cursor, &n, &trouble) != MT_OK) {
             tell_trouble(l, &trouble);
             return false;
         }
-        if (n > 0)
-            mt_journal__drained(l->journal, &cursor);
+        if (n == 0) { /* only if somebody else writes to the file */
+            cursor.at = cursor.end;
+            (void)MT_FAIL(&trouble, MT_E_CORRUPT, "journal: records damaged while running");
+            tell_trouble(l, &trouble);
+        }
+        mt_journal__drained(l->journal, &cursor);
         if (cursor.at < cursor.end)
             sync_journal(l);
         atomic_store(&l->rows_n, mt_store__rows_n(l->store));
     }
     return true;
+}
+
+/* A few old rows per turn, so that no turn takes long. */
+static bool prune(struct mt_ledger *l)
+{
+    struct mt_err trouble = {0};
+
+    if (l->opts.keep_days <= 0)
+        return true;
+    int64_t oldest_ms = mt_env_now_wall_ms(l->env) - l->opts.keep_days * 86400000;
+    if (mt_store__prune(l->store, oldest_ms, &trouble) == MT_OK)
+        return true;
+    tell_trouble(l, &trouble);
+    return false;
 }
 
 static void work(void *arg)
@@ -90,7 +109,7 @@ static void work(void *arg)
         sync_journal(l);
         if (now_ms < retry_at_ms)
             continue;
-        retry_at_ms = drain(l) ? 0 : now_ms + RETRY_MS;
+        retry_at_ms = drain(l) && prune(l) ? 0 : now_ms + RETRY_MS;
     }
     sync_journal(l);
     (void)drain(l); /* what does not get into the table stays in the journal */

@@ -73,8 +73,8 @@ struct day_sum {
 
 struct mt_store {
     struct mt_db *db;
-    struct mt_stmt *insert, *open, *progress, *close, *add_day; /* the connection's */
-    uint64_t first_seq;                                         /* of the batch */
+    struct mt_stmt *insert, *open, *progress, *close, *add_day, *prune; /* the connection's */
+    uint64_t first_seq;                                                 /* of the batch */
     uint64_t settled[BATCH_SPAN / 64];
     struct day_sum days[DAYS_MAX];
     int64_t rows_n, batch_rows_n;
@@ -392,6 +392,15 @@ mt_rc mt_store__restore(struct mt_store *s, struct mt_account *account, int64_t 
     return restore_walk(account, MT_RESTORE_LONG, now_ms, walk, err);
 }
 
+/* Ids follow time but for requests that took long, so the oldest few are those to look at. */
+mt_rc mt_store__prune(struct mt_store *s, int64_t before_ms, struct mt_err *err)
+{
+    struct mt_id floor = mt_id_floor(before_ms);
+
+    mt_stmt_bind_str(s->prune, 1, mt_id_str(&floor));
+    return mt_stmt_step(s->prune, NULL, err);
+}
+
 /* ---- open and close ---- */
 
 static mt_rc prepare_insert(struct mt_store *s, struct mt_err *err)
@@ -420,6 +429,10 @@ static mt_rc prepare(struct mt_store *s, struct mt_err *err)
                          " WHERE receipt = ?",
                          &s->progress, err));
     MT_TRY(mt_db_prepare(s->db, "DELETE FROM usage_open WHERE receipt = ?", &s->close, err));
+    MT_TRY(mt_db_prepare(s->db,
+                         "DELETE FROM usage WHERE receipt < ? AND id IN"
+                         " (SELECT id FROM usage ORDER BY id LIMIT 256)",
+                         &s->prune, err));
     return mt_db_prepare(
         s->db,
         "INSERT INTO usage_day VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"

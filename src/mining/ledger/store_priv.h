@@ -36,6 +36,9 @@ mt_rc mt_store__interrupt_open(struct mt_store *store, int64_t *closed_n, struct
 mt_rc mt_store__restore(struct mt_store *store, struct mt_account *account, int64_t now_ms,
                         struct mt_err *err);
 
+/** Remove some of the rows of requests that began before; sums of days stay. */
+mt_rc mt_store__prune(struct mt_store *store, int64_t before_ms, struct mt_err *err);
+
 /** New rows since open. */
 int64_t mt_store__rows_n(const struct mt_store *store);
 

@@ -359,6 +359,100 @@ static void open_survives_any_failed_allocation(void **state)
     }
 }
 
+static void a_damaged_table_is_told_and_nothing_is_lost(void **state)
+{
+    (void)state;
+    struct mt_ledger_opts opts = {.dir = test_dir};
+    struct mt_ledger *ledger = open_plain();
+    struct mt_ledger_report report;
+    struct mt_ledger_row row = some_row();
+    struct mt_db *other = NULL;
+    struct mt_err err = {0};
+    char junk[4096];
+
+    assert_int_equal(mt_db_open(in_test_dir("ledger.db"), NULL, &other, NULL), MT_OK);
+    assert_int_equal(mt_db_begin(other, NULL), MT_OK); /* the row stays in the journal */
+    assert_int_equal(mt_ledger_note(ledger, &row, NULL, NULL, NULL), MT_OK);
+    mt_ledger_close(ledger);
+    mt_db_close(other);
+    memset(junk, 'x', sizeof junk);
+    FILE *out = fopen(in_test_dir("ledger.db"), "wb");
+    fwrite(junk, 1, sizeof junk, out);
+    fclose(out);
+    assert_int_equal(mt_ledger_open(&opts, &ledger, NULL, &err), MT_E_CORRUPT);
+    assert_non_null(strstr(err.text, "file is not a database"));
+    unlink(in_test_dir("ledger.db"));
+    mt_ledger_close(open_with((struct mt_ledger_opts){0}, &report));
+    assert_int_equal(report.replayed_n, 1);
+    assert_int_equal(ask_table("SELECT count(*) FROM usage"), 1);
+}
+
+struct trouble {
+    pthread_mutex_t lock;
+    pthread_cond_t came;
+    mt_rc rc;
+};
+
+static void note_trouble(void *arg, const struct mt_err *err)
+{
+    struct trouble *trouble = arg;
+
+    pthread_mutex_lock(&trouble->lock);
+    trouble->rc = err->rc;
+    pthread_cond_signal(&trouble->came);
+    pthread_mutex_unlock(&trouble->lock);
+}
+
+static void a_locked_table_delays_rows_but_no_sync(void **state)
+{
+    (void)state;
+    struct trouble trouble = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, MT_OK};
+    struct mt_ledger *ledger =
+        open_with((struct mt_ledger_opts){.on_trouble = note_trouble, .arg = &trouble}, NULL);
+    struct mt_ledger_row row = some_row();
+    struct mt_db *other = NULL;
+    uint64_t seq = 0;
+
+    assert_int_equal(mt_db_open(in_test_dir("ledger.db"), NULL, &other, NULL), MT_OK);
+    assert_int_equal(mt_db_begin(other, NULL), MT_OK);
+    assert_int_equal(mt_ledger_note(ledger, &row, NULL, &seq, NULL), MT_OK);
+    pthread_mutex_lock(&trouble.lock);
+    while (trouble.rc == MT_OK)
+        pthread_cond_wait(&trouble.came, &trouble.lock);
+    assert_int_equal(trouble.rc, MT_E_BUSY);
+    pthread_mutex_unlock(&trouble.lock);
+    assert_int_equal(mt_ledger_note(ledger, &row, NULL, &seq, NULL), MT_OK);
+    assert_int_equal(mt_ledger_wait(ledger, seq, WAIT_MS, NULL), MT_OK);
+    assert_int_equal(mt_ledger_flush(ledger, 1, NULL), MT_E_TIMEOUT);
+    mt_db_rollback(other);
+    mt_db_close(other);
+    assert_int_equal(mt_ledger_flush(ledger, WAIT_MS, NULL), MT_OK);
+    mt_ledger_close(ledger);
+    assert_int_equal(ask_table("SELECT count(*) FROM usage"), 2);
+}
+
+static void old_rows_leave_and_their_sums_stay(void **state)
+{
+    (void)state;
+    struct mt_env_sim sim;
+    struct mt_ledger_row row = some_row();
+
+    for (int day = 0; day < 3; day++) {
+        mt_env_sim_init(&sim, 1);
+        mt_env_sim_advance_ms(&sim, day * 86400000LL);
+        struct mt_ledger *ledger =
+            open_with((struct mt_ledger_opts){.env = &sim.env, .keep_days = 1}, NULL);
+        assert_int_equal(mt_ledger_note(ledger, &row, NULL, NULL, NULL), MT_OK);
+        assert_int_equal(mt_ledger_flush(ledger, WAIT_MS, NULL), MT_OK);
+        uint64_t seq = 0; /* a second turn begins when the first, with its pruning, has ended */
+        assert_int_equal(mt_ledger_note(ledger, &row, NULL, &seq, NULL), MT_OK);
+        assert_int_equal(mt_ledger_flush(ledger, WAIT_MS, NULL), MT_OK);
+        mt_ledger_close(ledger);
+    }
+    assert_int_equal(ask_table("SELECT count(*) FROM usage"), 4);
+    assert_int_equal(ask_table("SELECT sum(requests_n) FROM usage_day"), 6);
+}
+
 enum { THREADS = 3, PER_THREAD = 400 };
 
 static void *many_requests(void *arg)
@@ -439,6 +533,9 @@ int main(void)
         IN_DIR(a_budget_survives_a_restart),
         IN_DIR(totals_agree_with_the_rows),
         IN_DIR(a_full_disk_stops_new_requests_and_loses_none),
+        IN_DIR(a_damaged_table_is_told_and_nothing_is_lost),
+        IN_DIR(a_locked_table_delays_rows_but_no_sync),
+        IN_DIR(old_rows_leave_and_their_sums_stay),
         IN_DIR(open_survives_any_failed_allocation),
         IN_DIR(threads_fill_and_the_ring_goes_round),
         IN_DIR(strict_mode_hears_of_the_sync),

@@ -32,8 +32,9 @@ struct mt_ledger;
 struct mt_ledger_opts {
     const char *dir;    /* exists; mode 0700 */
     struct mt_env *env; /* NULL = the real one; otherwise its calls are safe from any thread */
-    size_t journal_bytes;          /* 0 = 8 MiB; 128 KiB .. 1 GiB */
-    int64_t sync_ms;               /* 0 = 50 */
+    size_t journal_bytes; /* 0 = 8 MiB; 128 KiB .. 1 GiB */
+    int64_t sync_ms;      /* 0 = 50 */
+    int64_t keep_days; /* rows older than this leave the table; 0 = never. Sums of days stay */
     const struct mt_limit *limits; /* copied */
     size_t limits_n;
     /** Everything up to sequence seq is on disk. On the ledger's thread; must not wait or call
