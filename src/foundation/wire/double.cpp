@@ -23,3 +23,8 @@ size_t mt_wire__double_write(double value, char out[MT_WIRE__DOUBLE_MAX])
     // 24 characters are the most a double needs, so this cannot fail
     return static_cast<size_t>(std::to_chars(out, out + MT_WIRE__DOUBLE_MAX, value).ptr - out);
 }
+
+size_t mt_wire__float_write(float value, char out[MT_WIRE__DOUBLE_MAX])
+{
+    return static_cast<size_t>(std::to_chars(out, out + MT_WIRE__DOUBLE_MAX, value).ptr - out);
+}

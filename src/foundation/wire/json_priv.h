@@ -54,6 +54,7 @@ enum { MT_WIRE__DOUBLE_MAX = 32 };
 enum mt_wire__double_rc mt_wire__double_read(struct mt_str text, double *out);
 /* Shortest digits that read back equal; the answer is their number. value is finite. */
 size_t mt_wire__double_write(double value, char out[MT_WIRE__DOUBLE_MAX]);
+size_t mt_wire__float_write(float value, char out[MT_WIRE__DOUBLE_MAX]);
 
 /* json_string.c; text is what stands between the quotes. */
 bool mt_wire__escapes_check(struct mt_str text, size_t *bad_at);

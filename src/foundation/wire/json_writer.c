@@ -201,6 +201,18 @@ void mt_jw_f64(struct mt_jw *w, double value)
     }
 }
 
+void mt_jw_f32(struct mt_jw *w, float value)
+{
+    char digits[MT_WIRE__DOUBLE_MAX];
+
+    if (!isfinite(value)) {
+        mt_jw_null(w);
+        return;
+    }
+    begin_value(w);
+    mt_buf_add(w->buf, (struct mt_str){digits, mt_wire__float_write(value, digits)});
+}
+
 void mt_jw_bool(struct mt_jw *w, bool value)
 {
     begin_value(w);

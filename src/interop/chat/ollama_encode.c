@@ -102,6 +102,13 @@ static void write_image(const struct encoder *e, struct mt_jw *w, struct mt_str 
     mt_jw_end(w);
 }
 
+static void write_token(struct mt_jw *w, struct mt_str token, float logprob)
+{
+    mt_jw_kstr(w, "token", token);
+    mt_jw_key(w, "logprob");
+    mt_jw_f32(w, logprob);
+}
+
 static void write_logprobs(struct mt_jw *w, const struct mt_token_logprob *items, size_t n)
 {
     if (n == 0)
@@ -110,15 +117,13 @@ static void write_logprobs(struct mt_jw *w, const struct mt_token_logprob *items
     mt_jw_array(w);
     for (size_t i = 0; i < n; i++) {
         mt_jw_object(w);
-        mt_jw_kstr(w, "token", items[i].token);
-        mt_jw_kf64(w, "logprob", (double)items[i].logprob);
+        write_token(w, items[i].token, items[i].logprob);
         if (items[i].top_n > 0) {
             mt_jw_key(w, "top_logprobs");
             mt_jw_array(w);
             for (size_t j = 0; j < items[i].top_n; j++) {
                 mt_jw_object(w);
-                mt_jw_kstr(w, "token", items[i].top[j].token);
-                mt_jw_kf64(w, "logprob", (double)items[i].top[j].logprob);
+                write_token(w, items[i].top[j].token, items[i].top[j].logprob);
                 mt_jw_end(w);
             }
             mt_jw_end(w);

@@ -39,6 +39,7 @@ void mt_jw_cstr(struct mt_jw *w, const char *text); /* NULL writes null */
 void mt_jw_i64(struct mt_jw *w, int64_t value);
 void mt_jw_f64(struct mt_jw *w,
                double value); /* shortest that reads back equal; null if not finite */
+void mt_jw_f32(struct mt_jw *w, float value); /* as many digits as a float has */
 void mt_jw_bool(struct mt_jw *w, bool value);
 void mt_jw_null(struct mt_jw *w);
 
