@@ -16,12 +16,12 @@
 #include "base/str.h"
 
 enum mt_config_per { /* as enum mt_limit_window */
-    MT_PER_SECOND,
-    MT_PER_MINUTE,
-    MT_PER_HOUR,
-    MT_PER_DAY,
-    MT_PER_MONTH,
-    MT_PER_EVER,
+                     MT_PER_SECOND,
+                     MT_PER_MINUTE,
+                     MT_PER_HOUR,
+                     MT_PER_DAY,
+                     MT_PER_MONTH,
+                     MT_PER_EVER,
 };
 
 /* "at most this much per window"; 0 = no limit of that kind */
@@ -141,13 +141,25 @@ mt_rc mt_config_load(const char *file, char *const *environment,
                      const struct mt_config_flag *flags, size_t flags_n,
                      const struct mt_config **out, struct mt_err *err);
 
-const struct mt_config *mt_config_ref(const struct mt_config *config);
-void mt_config_unref(const struct mt_config *config);
+/** Where the file of a node is that names none: $MOTET_CONFIG, else motet.yaml in the folder of
+ * mt_dirs; *out is owned. The file may not be there. @return MT_OK, MT_E_NOTFOUND, MT_E_NOMEM
+ */
+mt_rc mt_config_file_find(char *const *environment, char **out, struct mt_err *err);
 
-/** Add what was found outside the file (keys in the environment, Ollama): a new snapshot. */
+const struct mt_config *mt_config_ref(const struct mt_config *config);
+void mt_config_unref(const struct mt_config *config); /* NULL is allowed */
+void mt_config_unrefp(const struct mt_config **config);
+
+/** Add what was found outside the file (keys in the environment, Ollama): a new snapshot, which
+ * copies what it is given. Numbers left at zero take their default; names that the old one has
+ * already are left out. */
 mt_rc mt_config_with_endpoints(const struct mt_config *config,
                                const struct mt_config_endpoint *found, size_t found_n,
                                const struct mt_config **out, struct mt_err *err);
+
+/** The same for models: a node whose file names none adds the one that ships with it. */
+mt_rc mt_config_with_models(const struct mt_config *config, const struct mt_config_model *more,
+                            size_t more_n, const struct mt_config **out, struct mt_err *err);
 
 /** "250ms", "2s", "5m", "1h", "7d" -> milliseconds. MT_E_INVALID says what was expected. */
 mt_rc mt_config_duration(struct mt_str text, int64_t *out_ms, struct mt_err *err);
@@ -173,5 +185,15 @@ mt_rc mt_config_explain(const char *key, struct mt_buf *out, struct mt_err *err)
 /** The sample file and the reference page, generated from the table. */
 void mt_config_sample(struct mt_buf *out);
 void mt_config_reference(struct mt_buf *out); /* Markdown */
+
+/** The keys that a flag can give, for `motet up --help` and completion; false behind the last.
+ */
+struct mt_config_option {
+    const char *name;    /* "cache.ttl" */
+    const char *initial; /* NULL: none */
+    const char *help;
+    bool is_bool;
+};
+bool mt_config_option(size_t i, struct mt_config_option *out);
 
 #endif

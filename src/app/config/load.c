@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* defaults < file < environment < flags -> one checked snapshot. */
+#include "config_priv.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "crypto/secret.h"
+#include "system/file.h"
+
+enum { TREE_MAX = 32 * 1024 * 1024 };
+
+/* Names of the environment that begin like ours and are no keys. */
+static const char *const other_names[] = {"MOTET_HOME", "MOTET_HOST", "MOTET_CONFIG",
+                                          "MOTET_API_KEY"};
+
+static mt_rc copy_path(struct mt_config__load *load, const char *file, struct mt_err *err)
+{
+    char whole[PATH_MAX];
+    struct mt_config *config = &load->made->config;
+
+    config->file = mt_arena_str(&load->made->arena,
+                                mt_str_of(realpath(file, whole) != NULL ? whole : file));
+    if (config->file.at == NULL)
+        return mt_arena_fail(&load->made->arena, err);
+    size_t slash = config->file.len;
+    while (slash > 0 && config->file.at[slash - 1] != '/')
+        slash--;
+    load->folder = mt_str_sub(config->file, 0, slash > 1 ? slash - 1 : slash);
+    return MT_OK;
+}
+
+static mt_rc take_text(struct mt_config__load *load, struct mt_str text, struct mt_err *err)
+{
+    MT_CLEANUP(mt_arena_fini) struct mt_arena arena = MT_ARENA_INIT(TREE_MAX);
+    const struct mt_config__node *root = NULL;
+
+    MT_TRY(mt_config__yaml(text, load->name, &arena, &root, err));
+    return mt_config__take_tree(load, root, err);
+}
+
+static mt_rc take_file(struct mt_config__load *load, const char *file, struct mt_err *err)
+{
+    struct mt_buf text = MT_BUF_INIT(MT_CONFIG__FILE_MAX);
+
+    load->name = file;
+    mt_rc rc = mt_file_read(file, MT_CONFIG__FILE_MAX, &text, err);
+    if (rc == MT_OK)
+        rc = copy_path(load, file, err);
+    if (rc == MT_OK)
+        rc = take_text(load, mt_buf_str(&text), err);
+    if (text.len > 0)
+        mt_wipe(text.at, text.len); /* it may hold keys */
+    mt_buf_fini(&text);
+    return rc;
+}
+
+static mt_rc set_root(struct mt_config__load *load, const struct mt_config__key *key,
+                      const char *text, enum mt_config__source source, struct mt_err *err)
+{
+    struct mt_config__snapshot *made = load->made;
+    struct mt_config__origin *origin = &made->origins[key - mt_config__root.keys];
+    struct mt_err below = {0};
+    mt_rc rc = mt_config__set(load, key, mt_str_of(text), source, &made->config, &below);
+
+    *origin = (struct mt_config__origin){.source = source};
+    if (rc == MT_OK)
+        return MT_OK;
+    if (rc == MT_E_INVALID)
+        return mt_config__blame(load, key, origin, err, "%s", below.text);
+    if (err != NULL)
+        *err = below;
+    return rc;
+}
+
+/* A name of ours with a slip in it would be ignored in silence; others are not ours to judge.
+ */
+static mt_rc refuse_slip(struct mt_str name, struct mt_err *err)
+{
+    char known[MT_CONFIG__ENV_MAX];
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(other_names); i++) {
+        if (mt_str_is(name, other_names[i]))
+            return MT_OK;
+    }
+    for (size_t i = 0; i < mt_config__root.n; i++) {
+        mt_config__env_name(&mt_config__root.keys[i], known);
+        if (mt_str_is(name, known))
+            return mt_config__is_scalar(&mt_config__root.keys[i])
+                       ? MT_OK
+                       : MT_FAIL(err, MT_E_INVALID, "%s: a list, which only the file can give",
+                                 known);
+    }
+    for (size_t i = 0; i < mt_config__root.n; i++) {
+        mt_config__env_name(&mt_config__root.keys[i], known);
+        if (mt_str_distance(mt_str_of(known), name, 2) <= 2)
+            return MT_FAIL(err, MT_E_INVALID, "%.*s: unknown name, did you mean %s?",
+                           MT_STR_ARG(name), known);
+    }
+    return MT_OK;
+}
+
+static mt_rc take_environment(struct mt_config__load *load, struct mt_err *err)
+{
+    char name[MT_CONFIG__ENV_MAX];
+
+    for (char *const *at = load->environment; at != NULL && *at != NULL; at++) {
+        struct mt_str entry = mt_str_of(*at);
+        if (mt_str_starts(entry, MT_STR("MOTET_")))
+            MT_TRY(refuse_slip(mt_str_take(&entry, '='), err));
+    }
+    for (size_t i = 0; i < mt_config__root.n; i++) {
+        const struct mt_config__key *key = &mt_config__root.keys[i];
+        mt_config__env_name(key, name);
+        const char *text =
+            mt_config__is_scalar(key) ? mt_config__variable(load->environment, name) : NULL;
+        if (text != NULL)
+            MT_TRY(set_root(load, key, text, FROM_ENV, err));
+    }
+    return MT_OK;
+}
+
+static mt_rc take_flag(struct mt_config__load *load, const struct mt_config_flag *flag,
+                       struct mt_err *err)
+{
+    struct mt_str name = mt_str_of(flag->key);
+    const struct mt_config__key *key = mt_config__find(&mt_config__root, name);
+
+    if (key != NULL)
+        return set_root(load, key, flag->value, FROM_FLAG, err);
+    struct mt_str near = mt_config__nearest(&mt_config__root, name);
+    if (near.len == 0)
+        return MT_FAIL(err, MT_E_INVALID, "--%s: unknown key", flag->key);
+    return MT_FAIL(err, MT_E_INVALID, "--%s: unknown key, did you mean --%.*s?", flag->key,
+                   MT_STR_ARG(near));
+}
+
+static mt_rc find_data_dir(struct mt_config__load *load, struct mt_err *err)
+{
+    struct mt_config *config = &load->made->config;
+    struct mt_dirs dirs = {0};
+
+    if (config->data_dir.len > 0)
+        return MT_OK;
+    mt_rc rc = mt_dirs_find(&dirs, err);
+    if (rc != MT_OK)
+        return mt_err_wrap(err, rc, "data_dir");
+    config->data_dir = mt_arena_str(&load->made->arena, mt_str_of(dirs.data));
+    mt_dirs_fini(&dirs);
+    return config->data_dir.at != NULL ? MT_OK : mt_arena_fail(&load->made->arena, err);
+}
+
+mt_rc mt_config_load(const char *file, char *const *environment,
+                     const struct mt_config_flag *flags, size_t flags_n,
+                     const struct mt_config **out, struct mt_err *err)
+{
+    MT_CLEANUP(mt_config__snapshot_freep) struct mt_config__snapshot *made = NULL;
+
+    MT_TRY(mt_config__snapshot_new(&made, err));
+    struct mt_config__load load = {.made = made, .name = "", .environment = environment};
+    made->origins = mt_config__origins(&mt_config__root, &made->arena);
+    if (made->origins == NULL)
+        return mt_arena_fail(&made->arena, err);
+    MT_TRY(mt_config__defaults(&mt_config__root, &made->config, err));
+    if (file != NULL)
+        MT_TRY(take_file(&load, file, err));
+    MT_TRY(take_environment(&load, err));
+    for (size_t i = 0; i < flags_n; i++)
+        MT_TRY(take_flag(&load, &flags[i], err));
+    MT_TRY(mt_config__check(&load, err));
+    MT_TRY(find_data_dir(&load, err));
+    *out = &MT_MOVE(made)->config;
+    return MT_OK;
+}
+
+mt_rc mt_config_file_find(char *const *environment, char **out, struct mt_err *err)
+{
+    const char *named = mt_config__variable(environment, "MOTET_CONFIG");
+    struct mt_dirs dirs = {0};
+    char *path = NULL;
+
+    if (named != NULL && named[0] != '\0') {
+        path = mt_alloc_cstr(mt_str_of(named));
+    } else {
+        MT_TRY(mt_dirs_find(&dirs, err));
+        path = mt_path_join(dirs.config, "motet.yaml");
+        mt_dirs_fini(&dirs);
+    }
+    if (path == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "path of the configuration");
+    *out = path;
+    return MT_OK;
+}
