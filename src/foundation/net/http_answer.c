@@ -95,6 +95,8 @@ bool mt_http__x_queue(struct mt_http_exchange *x)
     struct MHD_Response *response = MT_MOVE(x->response);
     enum MHD_Result is_queued;
 
+    if (x->step == MT_HTTP_STEP_REQUEST) /* refused early */
+        conn->server->reading_n--;
     x->step = MT_HTTP_STEP_QUEUED;
     mt_http__run_soon(conn->server, 2);
     is_queued = MHD_queue_response(conn->mhd, (unsigned)x->status, response);

@@ -178,18 +178,24 @@ static void set_method(struct mt_http_call *call, const struct mt_http_request *
         curl_easy_setopt(call->easy, CURLOPT_HTTPGET, 1L);
     if (mt_str_is(method, "HEAD"))
         curl_easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
-    curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, is_plain ? NULL : request->method);
+    if (!is_plain || call->has_custom_method)
+        curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, is_plain ? NULL : request->method);
+    call->has_custom_method = !is_plain;
 }
+
+static const char no_proxy[] = "";
 
 /* "" switches proxies off, NULL leaves them to libcurl (which knows NO_PROXY). */
 static void set_proxy(struct mt_http_call *call, struct mt_str url, bool is_tls)
 {
     struct mt_http_client *client = call->client;
-    const char *proxy = "";
+    const char *proxy = no_proxy;
 
     if (client->has_proxy && !mt_http__url_is_loopback(url))
         proxy = is_tls ? NULL : client->plain_proxy;
-    curl_easy_setopt(call->easy, CURLOPT_PROXY, proxy);
+    if (proxy != call->proxy) /* libcurl copies it: only when it changes */
+        curl_easy_setopt(call->easy, CURLOPT_PROXY, proxy);
+    call->proxy = proxy;
 }
 
 static int64_t from_now(int64_t now_ms, int64_t limit_ms)

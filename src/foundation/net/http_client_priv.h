@@ -46,6 +46,8 @@ struct mt_http_call {
     int64_t idle_limit_ms;
     int64_t last_ms; /* when the last piece came */
     enum mt_http_call_state state;
+    const char *proxy; /* as the handle has it */
+    bool has_custom_method;
     bool is_sent; /* a connection was there for it */
     bool has_head;
     bool is_paused; /* the owner wants no bytes */

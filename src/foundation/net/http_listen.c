@@ -157,7 +157,7 @@ static int64_t or_default(int64_t value, int64_t fallback)
 
 static void set_limits(struct mt_http_server *server, const struct mt_http_server_opts *opts)
 {
-    server->header_bytes_max = (size_t)or_default((int64_t)opts->header_bytes_max, 16 * 1024);
+    server->header_bytes_max = (size_t)or_default((int64_t)opts->header_bytes_max, 8 * 1024);
     server->body_bytes_max = (uint64_t)or_default((int64_t)opts->body_bytes_max, 32 << 20);
     server->limit_ms[MT_HTTP_PHASE_HEAD] = or_default(opts->header_timeout_ms, 10000);
     server->limit_ms[MT_HTTP_PHASE_BODY] = or_default(opts->body_timeout_ms, 30000);

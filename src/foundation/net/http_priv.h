@@ -7,7 +7,7 @@
  * An exchange and libmicrohttpd (MHD): a request that is complete but not answered is not
  * suspended at once, because suspending costs five system calls. MHD then asks us about it on
  * every run ("poll"), which is cheap for a few; an exchange polled POLLS_MAX times, or found
- * waiting by the tick, is suspended. Pieces of a streamed answer do not pass through MHD at
+ * waiting by two ticks, is suspended. Pieces of a streamed answer do not pass through MHD at
  * all: when it has sent the head it is parked in its content callback, we write chunks to the
  * socket ourselves, and it writes the final one. */
 #ifndef MT_NET_HTTP_PRIV_H
@@ -44,11 +44,12 @@ struct mt_http_exchange {
     void *user;
     const char *method; /* these three are MHD's memory and live until the exchange is closed */
     const char *path;
-    const char *target_end; /* behind the NUL of the request target as it was sent */
+    const char *target_end;        /* behind the NUL of the request target as it was sent */
     struct MHD_Response *response; /* the answer until MHD has it; owned */
     int status;
     enum mt_http_step step;
-    unsigned polls;  /* times MHD asked in vain */
+    unsigned polls; /* times MHD asked in vain */
+    uint64_t parked_at_tick;
     uint64_t body_n; /* bytes of body so far */
     int64_t began_ns;
     struct mt_buf head; /* headers of the answer to come: name NUL value NUL ... */
@@ -108,8 +109,10 @@ struct mt_http_server {
     unsigned open_n;        /* exchanges the owner knows of */
     unsigned polled_n;      /* exchanges that MHD asks about on every run */
     unsigned settle_n;      /* runs that MHD needs to carry out what it was given */
-    bool is_progress;       /* this run did something: another may */
-    bool is_impatient;      /* suspend what is still waiting */
+    unsigned reading_n;     /* exchanges whose body is coming */
+    uint64_t tick_n;        /* ticks so far: what waits across two of them is suspended */
+    bool is_progress;       /* the last run ended an exchange */
+    bool has_read;          /* the last run read from a request */
     bool is_running;
     bool is_draining;
     bool is_closing;

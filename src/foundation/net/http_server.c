@@ -102,10 +102,13 @@ static void attend_all(struct mt_http_server *server)
     }
 }
 
-static bool mhd_wants_more(struct mt_http_server *server)
+/* With polled exchanges MHD always wants more; then go by what the last run saw. */
+static bool wants_more(struct mt_http_server *server)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
 
+    if (server->polled_n > 0)
+        return server->is_progress || (server->has_read && server->reading_n > 0);
     return MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES && timeout_ms == 0;
 }
 
@@ -122,14 +125,13 @@ static void run_daemon(struct mt_http_server *server)
             mt_loop__at_turn(server->loop, &server->turn); /* others first */
             return;
         }
-        server->is_progress = false;
+        server->is_progress = server->has_read = false;
         server->has_run_to_do = false;
         if (server->settle_n > 0)
             server->settle_n--;
         (void)MHD_run(server->daemon);
         attend_all(server);
-        more = server->settle_n > 0 || server->is_progress || server->has_run_to_do ||
-               (server->polled_n == 0 && mhd_wants_more(server));
+        more = server->settle_n > 0 || server->has_run_to_do || wants_more(server);
     }
     if (server->polled_n > 0 && !uv_is_active((uv_handle_t *)&server->tick))
         (void)uv_timer_start(&server->tick, on_tick, TICK_MS, 0);
@@ -143,7 +145,6 @@ static void on_turn(void *owner)
     server->is_running = true;
     attend_all(server);
     run_daemon(server);
-    server->is_impatient = false;
     server->is_running = false;
 }
 
@@ -151,7 +152,7 @@ static void on_tick(uv_timer_t *tick)
 {
     struct mt_http_server *server = tick->data;
 
-    server->is_impatient = true;
+    server->tick_n++;
     mt_http__run_soon(server, 1);
 }
 
@@ -208,6 +209,8 @@ static enum MHD_Result take_head(struct mt_http_conn *conn, const char *version)
     struct mt_http_flaw flaw = mt_http__check_head(conn, version);
 
     x->step = MT_HTTP_STEP_REQUEST;
+    server->reading_n++;
+    server->has_read = true;
     x->is_chunked = strcmp(version, "HTTP/1.0") != 0;
     mt_http__conn_phase(conn, MT_HTTP_PHASE_BODY);
     if (flaw.status == 0)
@@ -231,6 +234,7 @@ static enum MHD_Result take_body(struct mt_http_conn *conn, struct mt_str bytes)
     struct mt_http_server *server = conn->server;
     struct mt_http_exchange *x = &conn->x;
 
+    server->has_read = true;
     x->body_n += bytes.len;
     if (x->body_n > server->body_bytes_max) {
         mt_http__conn_refuse(conn, 413, "the body is over the limit");
@@ -250,7 +254,7 @@ static enum MHD_Result take_end(struct mt_http_conn *conn)
 
     if (x->step == MT_HTTP_STEP_REQUEST) {
         x->step = MT_HTTP_STEP_WAITING;
-        server->is_progress = true;
+        server->reading_n--;
         mt_http__conn_phase(conn, MT_HTTP_PHASE_BUSY);
         if (!x->is_answered && server->ops.on_request_end != NULL)
             server->ops.on_request_end(server->ctx, x);
@@ -283,15 +287,12 @@ enum MHD_Result mt_http__on_request(void *ctx, struct MHD_Connection *mhd, const
     *body_len = 0;
     if (x->step == MT_HTTP_STEP_NONE) {
         MT_ASSERT(mhd == conn->mhd);
-        conn->server->is_progress = true;
         x->method = method;
         x->path = path;
         return take_head(conn, version);
     }
-    if (len > 0) {
-        conn->server->is_progress = true;
+    if (len > 0)
         return take_body(conn, (struct mt_str){body, len});
-    }
     return take_end(conn);
 }
 
@@ -306,7 +307,9 @@ void mt_http__on_completed(void *ctx, struct MHD_Connection *mhd, void **request
     if (conn == NULL)
         return;
     x = &conn->x;
-    server->is_progress = true;
+    server->is_progress = true; /* the next request may have been read already */
+    if (x->step == MT_HTTP_STEP_REQUEST)
+        server->reading_n--;
     if (x->polls > 0)
         server->polled_n--;
     x->polls = 0;

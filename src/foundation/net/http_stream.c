@@ -16,10 +16,12 @@ void mt_http__park(struct mt_http_exchange *x)
     struct mt_http_conn *conn = mt_http__conn_of(x);
     struct mt_http_server *server = conn->server;
 
-    if (x->polls == 0)
+    if (x->polls == 0) {
         server->polled_n++;
+        x->parked_at_tick = server->tick_n;
+    }
     x->polls++;
-    if (x->polls < POLLS_MAX && !server->is_impatient)
+    if (x->polls < POLLS_MAX && server->tick_n < x->parked_at_tick + 2)
         return;
     x->polls = 0;
     server->polled_n--;

@@ -215,7 +215,7 @@ static void headers_up_to_the_limit_pass(void **state)
     struct mt_http_header header = {"X-Big", {value, 15 * 1024}};
 
     memset(value, 'x', sizeof value);
-    rig_up(&rig, NULL, NULL);
+    rig_up(&rig, &(struct mt_http_server_opts){.header_bytes_max = 16 * 1024}, NULL);
     rig_call_with(&rig, &call,
                   (struct mt_http_request){.method = "GET", .headers = &header, .headers_n = 1},
                   "/hello");

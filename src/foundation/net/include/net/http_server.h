@@ -45,7 +45,7 @@ struct mt_http_server_ops {
 struct mt_http_server_opts {
     struct mt_str host;        /* address to bind; empty = 127.0.0.1; "::1", "0.0.0.0", ... */
     uint16_t port;             /* 0 = a free one, see mt_http_server_port() */
-    size_t header_bytes_max;   /* 0 = 16 KiB */
+    size_t header_bytes_max;   /* 0 = 8 KiB; each connection holds this and 2 KiB more */
     size_t body_bytes_max;     /* 0 = 32 MiB */
     unsigned connections_max;  /* 0 = 10,000; more wait in the kernel's queue */
     int64_t header_timeout_ms; /* 0 = 10 s */
