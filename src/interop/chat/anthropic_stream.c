@@ -6,6 +6,7 @@
  * parallel tool calls that come mixed wait in the arena until the open call is whole. */
 #include "anthropic_priv.h"
 #include "signature.h"
+#include "whole.h"
 
 enum { CALLS_MAX = 1024 };
 enum open_block { OPEN_NONE, OPEN_TEXT, OPEN_THINKING, OPEN_TOOL };
@@ -21,9 +22,7 @@ struct call {
     struct mt_str id, name;
     struct fragment *first, **last;
     bool is_done;
-    /* how far the arguments are as JSON */
-    unsigned depth;
-    bool in_string, is_escaped, is_whole;
+    struct mt_chat__whole whole; /* how far the arguments are */
 };
 
 struct encoder {
@@ -153,32 +152,10 @@ static void open_tool(struct encoder *e, struct call *call, struct mt_buf *out)
     open_end(&w, out);
 }
 
-/* Follow the arguments: is the object they are closed by now? */
-static void follow(struct call *call, struct mt_str text)
-{
-    for (size_t i = 0; i < text.len && !call->is_whole; i++) {
-        char c = text.at[i];
-        if (call->in_string) {
-            if (call->is_escaped)
-                call->is_escaped = false;
-            else if (c == '\\')
-                call->is_escaped = true;
-            else if (c == '"')
-                call->in_string = false;
-        } else if (c == '"') {
-            call->in_string = true;
-        } else if (c == '{' || c == '[') {
-            call->depth++;
-        } else if ((c == '}' || c == ']') && call->depth > 0) {
-            call->is_whole = --call->depth == 0;
-        }
-    }
-}
-
 static void write_args(struct encoder *e, struct call *call, struct mt_str text,
                        struct mt_buf *out)
 {
-    follow(call, text);
+    mt_chat__whole_follow(&call->whole, text);
     if (text.len > 0)
         delta(e, out, "input_json_delta", "partial_json", text);
 }
@@ -196,7 +173,7 @@ static void advance(struct encoder *e, bool is_last, struct mt_buf *out)
             for (struct fragment *f = call->first; f != NULL; f = f->next)
                 write_args(e, call, f->text, out);
         }
-        if (!is_last && (!call->is_whole || call->next == NULL))
+        if (!is_last && (!call->whole.is_whole || call->next == NULL))
             return;
         close_block(e, out);
     }
