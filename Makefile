@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# Thin on purpose: scripts/ and CMake do the work.
+.PHONY: help up build test bench soak lint fuzz clean
+
+help:
+	@echo "make up     install what is missing, build, start a node in the foreground"
+	@echo "make build  the same without starting it: build/release/bin/motet"
+	@echo "make test   build with sanitizers, run every test"
+	@echo "make bench  measure beside haproxy, nginx and other gateways (35 minutes)"
+	@echo "make soak   hours of load in short: memory, kill -9, ThreadSanitizer"
+	@echo "make lint   format, headers, memory rules, sizes"
+	@echo "make fuzz   60 seconds of new inputs for every parser"
+	@echo "make clean  remove build/ (deps/ and .cache/ stay)"
+
+up: build
+	@echo "== starting the node (Ctrl-C ends it)"
+	@exec build/release/bin/motet up
+
+build:
+	@echo "== installing what is missing"
+	@scripts/install-deps.sh build
+	@echo "== building build/release/bin/motet (the first time takes minutes)"
+	@mkdir -p build && cmake --preset release >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
+	@cmake --build --preset release
+
+test:
+	@scripts/test.sh
+
+bench: build
+	@scripts/bench-deps.sh
+	@python3 bench/gateway.py
+
+soak:
+	@scripts/soak.sh
+
+lint:
+	@scripts/install-deps.sh build lint
+	@scripts/check.sh
+
+fuzz:
+	@scripts/fuzz.sh
+
+clean:
+	rm -rf build
