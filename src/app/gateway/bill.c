@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bill.h"
+
+#include <stdio.h>
+
+#include "gateway_priv.h"
+
+enum { EXTEND_STEP = 512, ATTEMPTS_MAX = 4000 };
+
+/* ------------------------------------------------------------------ prices */
+
+bool bill_price(const struct session *s, const struct mt_route_target *target,
+                struct mt_ledger_price *out)
+{
+    const struct mt_config_price *price = board_price(s->board, target);
+
+    *out = (struct mt_ledger_price){0};
+    if (price == NULL)
+        return false;
+    *out = (struct mt_ledger_price){
+        .input_usd_micro = price->input_usd_micro,
+        .output_usd_micro = price->output_usd_micro,
+        .cached_usd_micro = price->cached_usd_micro,
+        .cache_write_usd_micro = price->cache_write_usd_micro,
+        .request_usd_micro = price->request_usd_micro,
+    };
+    return true;
+}
+
+static int64_t cost(const struct mt_ledger_price *price, int64_t input_n, int64_t output_n)
+{
+    const struct mt_ledger_tokens tokens = {.input_n = input_n, .output_n = output_n};
+
+    return mt_ledger_cost(price, &tokens);
+}
+
+/* The reservation must hold whoever of the plan answers: take each price at its highest. */
+static void dearest(struct session *s)
+{
+    const struct mt_route_plan *plan = &s->ask->plan;
+    struct mt_ledger_price price;
+    struct mt_ledger_price *most = &s->bill.price;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        if (!bill_price(s, &plan->targets[i], &price))
+            continue;
+        s->bill.has_price = true;
+        if (price.input_usd_micro > most->input_usd_micro)
+            most->input_usd_micro = price.input_usd_micro;
+        if (price.output_usd_micro > most->output_usd_micro)
+            most->output_usd_micro = price.output_usd_micro;
+        if (price.request_usd_micro > most->request_usd_micro)
+            most->request_usd_micro = price.request_usd_micro;
+    }
+}
+
+/* ------------------------------------------------------------------ limits */
+
+static bool limits_bite(const struct mt_config_limits *limits)
+{
+    for (size_t i = 0; i < limits->n; i++) {
+        if (limits->at[i].tokens > 0 || limits->at[i].money_usd_nano > 0)
+            return true;
+    }
+    return false;
+}
+
+bool bill_is_limited(const struct session *s)
+{
+    const struct mt_config_model *model = s->ask->policy_of;
+
+    return s->ask->cost_max_usd_nano > 0 || limits_bite(&s->board->config->limits) ||
+           (s->key->config != NULL && limits_bite(&s->key->config->limits)) ||
+           (model != NULL && limits_bite(&model->limits));
+}
+
+static void explain_hit(struct session *s, const struct mt_limit_hit *hit,
+                        struct mt_chat_error *why)
+{
+    bool is_money = hit->kind == MT_LIMIT_MONEY;
+    char whose[300];
+
+    if (hit->key.len > 0 && hit->model.len > 0)
+        snprintf(whose, sizeof whose, "key '%.*s' on model '%.*s'", MT_STR_ARG(hit->key),
+                 MT_STR_ARG(hit->model));
+    else if (hit->key.len > 0)
+        snprintf(whose, sizeof whose, "key '%.*s'", MT_STR_ARG(hit->key));
+    else if (hit->model.len > 0)
+        snprintf(whose, sizeof whose, "model '%.*s'", MT_STR_ARG(hit->model));
+    else
+        snprintf(whose, sizeof whose, "this node");
+    *why = (struct mt_chat_error){
+        .kind = is_money ? MT_CHAT_ERR_BUDGET : MT_CHAT_ERR_RATE_LIMIT,
+        .retry_after_ms = hit->retry_after_ms,
+        .is_final = is_money || hit->retry_after_ms < 0,
+    };
+    if (is_money)
+        why->message = mt_arena_printf(
+            &s->arena, "budget of %s per %s: %.6f of %.6f USD are spent or held, %.6f asked",
+            whose, mt_limit_window_name(hit->window), (double)(hit->used + hit->held) / 1e9,
+            (double)hit->max / 1e9, (double)hit->asked / 1e9);
+    else
+        why->message = mt_arena_printf(
+            &s->arena, "limit of %s: %lld %s per %s, %lld used or held, %lld asked", whose,
+            (long long)hit->max, mt_limit_kind_name(hit->kind),
+            mt_limit_window_name(hit->window), (long long)(hit->used + hit->held),
+            (long long)hit->asked);
+}
+
+/* The caller's own limit must hold the input and, where the answer is bounded, all of it. */
+static mt_rc check_own_limit(struct session *s, int64_t least, struct mt_chat_error *why,
+                             struct mt_err *err)
+{
+    int64_t max = s->ask->cost_max_usd_nano;
+
+    if (max == 0 || least <= max)
+        return MT_OK;
+    *why = (struct mt_chat_error){
+        .kind = MT_CHAT_ERR_BUDGET, .retry_after_ms = -1, .is_final = true};
+    why->message = mt_arena_printf(&s->arena,
+                                   "max-cost of this request: %.9f USD allowed, at least "
+                                   "%.9f needed",
+                                   (double)max / 1e9, (double)least / 1e9);
+    return MT_FAIL(err, MT_E_BUDGET, "max-cost of this request");
+}
+
+mt_rc bill_reserve(struct session *s, int64_t input_n, int64_t output_n, bool is_bounded,
+                   struct mt_chat_error *why, struct mt_err *err)
+{
+    struct bill *bill = &s->bill;
+    const struct mt_route_target *first = &s->ask->plan.targets[0];
+    struct mt_limit_hit hit = {0};
+
+    dearest(s);
+    bill->is_limited = bill_is_limited(s);
+    bill->may_cut = bill->is_limited && !is_bounded;
+    bill->model_asked = s->ask->peek.model;
+    bill->model_served = s->ask->policy_of != NULL
+                             ? s->ask->policy_of->name
+                             : board_counted_name(s->board, first, &s->arena);
+    const struct mt_ledger_ask ask = {
+        .most = {.key = s->key->name,
+                 .model = bill->model_served,
+                 .tokens_n = input_n + output_n,
+                 .cost_usd_nano = cost(&bill->price, input_n, output_n)},
+        .request_id = s->request_id,
+        .dialect = mt_str_of(mt_chat_codec(s->route->dialect)->name),
+        .kind = bill->kind,
+        .model_asked = bill->model_asked,
+        .input_n = input_n,
+        .input_cost_usd_nano = cost(&bill->price, input_n, 0),
+    };
+    int64_t least = is_bounded ? ask.most.cost_usd_nano : ask.input_cost_usd_nano;
+    MT_TRY(check_own_limit(s, least, why, err));
+    mt_rc rc = mt_ledger_begin(s->gw->deps.ledger, &ask, &bill->entry, &hit, err);
+    if (rc == MT_E_RATE_LIMITED || rc == MT_E_BUDGET)
+        explain_hit(s, &hit, why);
+    if (rc < 0)
+        return rc;
+    bill->is_reserved = true;
+    bill->held_output_n = output_n;
+    s->receipt = bill->entry.receipt;
+    if (s->request_id.len == 0)
+        s->request_id = mt_id_str(&s->receipt);
+    return MT_OK;
+}
+
+bool bill_allows(struct session *s, int64_t output_n)
+{
+    struct bill *bill = &s->bill;
+    int64_t max = s->ask->cost_max_usd_nano;
+
+    if (max > 0 && cost(&bill->price, s->ask->reply.input_tokens, output_n) > max)
+        return false;
+    if (output_n <= bill->held_output_n)
+        return true;
+    int64_t step = output_n - bill->held_output_n;
+    if (step < EXTEND_STEP)
+        step = EXTEND_STEP;
+    while (mt_ledger_extend(s->gw->deps.ledger, &bill->entry, step, cost(&bill->price, 0, step),
+                            output_n, cost(&bill->price, s->ask->reply.input_tokens, output_n),
+                            NULL, NULL) != MT_OK) {
+        if (step <= output_n - bill->held_output_n)
+            return false;
+        step = output_n - bill->held_output_n; /* not a whole step, but what is needed now */
+    }
+    bill->held_output_n += step;
+    return true;
+}
+
+/* ------------------------------------------------------------------ the row */
+
+void bill_attempt(const struct leg *leg, const struct mt_chat_error *error, const char *result)
+{
+    struct session *s = leg->ask->s;
+    struct bill *bill = &s->bill;
+    struct mt_jw w;
+
+    if (bill->attempts.len + 600 > ATTEMPTS_MAX)
+        return; /* the first ones tell the story */
+    if (bill->attempts.max == 0)
+        mt_buf_init(&bill->attempts, ATTEMPTS_MAX);
+    mt_buf_add_char(&bill->attempts, bill->attempts.len == 0 ? '[' : ',');
+    mt_jw_begin(&w, &bill->attempts);
+    mt_jw_object(&w);
+    mt_jw_kstr(&w, "target",
+               board_target_name(s->board, &leg->ask->plan.targets[leg->target], &s->arena));
+    mt_jw_kcstr(&w, "lane", leg->lane == MT_LANE_FORWARD ? "forward" : "events");
+    mt_jw_ki64(&w, "us", (mt_loop_clock_ns() - leg->began_ns) / 1000);
+    mt_jw_kcstr(&w, "result", error != NULL ? mt_chat_error_code(error->kind) : result);
+    if (error != NULL) {
+        mt_jw_ki64(&w, "status", error->http_status);
+        mt_jw_kstr(&w, "error", mt_str_sub(error->message, 0, 200));
+    }
+    mt_jw_end(&w);
+}
+
+void bill_error_text(struct session *s, struct mt_str text)
+{
+    s->bill.error = mt_arena_str(&s->arena, mt_str_sub(text, 0, 500));
+}
+
+/* Who answered, or would have. */
+static const struct mt_route_target *served_by(const struct ask *ask)
+{
+    size_t target = ask->winner != NULL ? ask->winner->target : ask->attempt.target;
+
+    return target < ask->plan.n ? &ask->plan.targets[target] : NULL;
+}
+
+static void fill_usage(const struct session *s, struct mt_ledger_row *row,
+                       enum mt_outcome outcome)
+{
+    const struct ask *ask = s->ask;
+    struct mt_usage usage = ask->usage;
+    bool has_worked = ask->is_answering || ask->own_tokens > 0 || ask->has_usage;
+
+    row->own_input_n = ask->reply.input_tokens;
+    row->own_output_n = ask->own_tokens;
+    if (!ask->has_usage && has_worked) { /* cut short: as far as we counted */
+        usage.input_tokens = ask->reply.input_tokens;
+        usage.output_tokens = ask->own_tokens;
+        usage.is_estimate = true;
+    }
+    if (outcome == MT_OUTCOME_CACHE_HIT)
+        usage = (struct mt_usage){0};
+    row->input_n = usage.input_tokens;
+    row->output_n = usage.output_tokens;
+    row->cached_n = usage.cached_tokens;
+    row->cache_write_n = usage.cache_write_tokens;
+    row->reasoning_n = usage.reasoning_tokens;
+    row->estimated = usage.is_estimate ? MT_ESTIMATED_INPUT | MT_ESTIMATED_OUTPUT : 0;
+}
+
+static void fill_cost(const struct session *s, struct mt_ledger_row *row)
+{
+    const struct mt_route_target *target = served_by(s->ask);
+    struct mt_ledger_price price;
+    const struct mt_ledger_tokens tokens = {
+        .input_n = row->input_n,
+        .output_n = row->output_n,
+        .cached_n = row->cached_n,
+        .cache_write_n = row->cache_write_n,
+        .reasoning_n = row->reasoning_n,
+    };
+
+    if (target == NULL || row->input_n + row->output_n == 0)
+        return;
+    if (bill_price(s, target, &price))
+        row->cost_usd_nano = mt_ledger_cost(&price, &tokens);
+}
+
+static void fill_ask(struct session *s, struct mt_ledger_row *row, enum mt_outcome outcome)
+{
+    const struct ask *ask = s->ask;
+    const struct mt_route_target *target = served_by(ask);
+
+    if (target != NULL)
+        row->endpoint = target->endpoint == MT_ROUTE_LOCAL
+                            ? MT_STR("local")
+                            : s->board->endpoints[target->endpoint].name;
+    if (s->bill.attempts.len > 0)
+        mt_buf_add_char(&s->bill.attempts, ']');
+    row->attempts = s->bill.attempts.len > 0 ? mt_buf_str(&s->bill.attempts) : MT_STR("[]");
+    row->warnings = mt_buf_str(&ask->notes.text);
+    row->model_asked = s->bill.model_asked.len > 0 ? s->bill.model_asked : ask->peek.model;
+    fill_usage(s, row, outcome);
+    fill_cost(s, row);
+}
+
+void bill_settle(struct session *s, enum mt_outcome outcome, int status)
+{
+    struct bill *bill = &s->bill;
+    int64_t now_ns = mt_loop_clock_ns();
+    struct mt_ledger_row row = {
+        .request_id = s->request_id,
+        .key = s->key != NULL ? s->key->name : MT_STR(""),
+        .dialect = mt_str_of(mt_chat_codec(s->route->dialect)->name),
+        .kind = bill->kind,
+        .model_served = bill->model_served,
+        .error = bill->error,
+        .outcome = outcome,
+        .http_status = status,
+        .ttft_us = s->first_byte_ns > 0 ? (s->first_byte_ns - s->began_ns) / 1000 : -1,
+        .duration_us = (now_ns - s->began_ns) / 1000,
+    };
+
+    MT_ASSERT(!bill->is_settled);
+    bill->is_settled = true;
+    if (s->ask != NULL)
+        fill_ask(s, &row, outcome);
+    if (bill->is_reserved)
+        s->settled_seq = mt_ledger_end(s->gw->deps.ledger, &bill->entry, &row);
+    else if (mt_ledger_note(s->gw->deps.ledger, &row, &s->receipt, &s->settled_seq, NULL) !=
+             MT_OK)
+        mt_log(s->gw->deps.log, MT_LOG_ERROR, "gateway", "row_lost",
+               MT_LOG_CSTR("outcome", mt_outcome_name(outcome)));
+    bill->cost_usd_nano = row.cost_usd_nano;
+    metrics_request(&s->gw->metrics, s->route->dialect, &row);
+    mt_log(s->gw->deps.log, MT_LOG_DEBUG, "gateway", "request_done",
+           MT_LOG_STR("id", s->request_id), MT_LOG_STR("receipt", mt_id_str(&s->receipt)),
+           MT_LOG_STR("key", row.key), MT_LOG_STR("dialect", row.dialect),
+           MT_LOG_STR("model", row.model_asked), MT_LOG_STR("endpoint", row.endpoint),
+           MT_LOG_CSTR("outcome", mt_outcome_name(outcome)), MT_LOG_I64("status", status),
+           MT_LOG_I64("input", row.input_n), MT_LOG_I64("output", row.output_n),
+           MT_LOG_I64("cost_usd_nano", row.cost_usd_nano), MT_LOG_I64("us", row.duration_us));
+}
+
+void bill_cost_header(struct session *s)
+{
+    char text[48];
+
+    if (!s->bill.is_settled)
+        return;
+    int n = snprintf(text, sizeof text, "%.9f", (double)s->bill.cost_usd_nano / 1e9);
+    mt_http_set_header(s->x, "x-motet-cost", (struct mt_str){text, (size_t)n});
+}
+
+void bill_fini(struct session *s)
+{
+    mt_buf_fini(&s->bill.attempts);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API, line by line. */
+#include "gateway_priv.h"
+
+#define CHAT        MT_DIALECT_OPENAI_CHAT
+#define COMPLETIONS MT_DIALECT_OPENAI_COMPLETIONS
+#define RESPONSES   MT_DIALECT_OPENAI_RESPONSES
+#define ANTHROPIC   MT_DIALECT_ANTHROPIC
+#define GEMINI      MT_DIALECT_GEMINI
+#define OLLAMA      MT_DIALECT_OLLAMA_CHAT
+#define GENERATE    MT_DIALECT_OLLAMA_GENERATE
+
+static const struct route routes[] = {
+    /* OpenAI */
+    {"POST", "/v1/chat/completions", ACCESS_USER, CHAT, handle_chat, "chat"},
+    {"POST", "/v1/completions", ACCESS_USER, COMPLETIONS, handle_chat, "text completion"},
+    {"POST", "/v1/responses", ACCESS_USER, RESPONSES, handle_chat, "chat, as Responses"},
+    {"POST", "/v1/responses/input_tokens", ACCESS_USER, RESPONSES, handle_count,
+     "count tokens"},
+    {"GET", "/v1/responses/*", ACCESS_USER, RESPONSES, handle_response_get,
+     "a stored response, or its input_items"},
+    {"DELETE", "/v1/responses/*", ACCESS_USER, RESPONSES, handle_response_delete,
+     "forget a stored response"},
+    {"POST", "/v1/embeddings", ACCESS_USER, CHAT, handle_embed, "embeddings"},
+    {"GET", "/v1/models", ACCESS_USER, CHAT, handle_models,
+     "models (Anthropic's shape with an anthropic-version header)"},
+    {"GET", "/v1/models/*", ACCESS_USER, CHAT, handle_model, "one model"},
+    /* Anthropic */
+    {"POST", "/v1/messages", ACCESS_USER, ANTHROPIC, handle_chat, "chat"},
+    {"POST", "/v1/messages/count_tokens", ACCESS_USER, ANTHROPIC, handle_count, "count tokens"},
+    /* Gemini */
+    {"GET", "/v1beta/models", ACCESS_USER, GEMINI, handle_models, "models"},
+    {"GET", "/v1beta/models/*", ACCESS_USER, GEMINI, handle_model, "one model"},
+    {"POST", "/v1beta/models/*", ACCESS_USER, GEMINI, handle_gemini_post,
+     "MODEL:generateContent, :streamGenerateContent, :countTokens, :embedContent, "
+     ":batchEmbedContents"},
+    {"POST", "/v1/models/*", ACCESS_USER, GEMINI, handle_gemini_post, "the same under /v1"},
+    /* Ollama */
+    {"POST", "/api/chat", ACCESS_USER, OLLAMA, handle_chat, "chat"},
+    {"POST", "/api/generate", ACCESS_USER, GENERATE, handle_chat, "text completion"},
+    {"POST", "/api/embed", ACCESS_USER, OLLAMA, handle_embed, "embeddings"},
+    {"POST", "/api/embeddings", ACCESS_USER, OLLAMA, handle_embed, "embeddings, old form"},
+    {"GET", "/api/tags", ACCESS_USER, OLLAMA, handle_ollama_tags, "models"},
+    {"HEAD", "/api/tags", ACCESS_USER, OLLAMA, handle_ollama_tags, "probe"},
+    {"POST", "/api/show", ACCESS_USER, OLLAMA, handle_ollama_show, "one model"},
+    {"GET", "/api/ps", ACCESS_USER, OLLAMA, handle_ollama_ps, "models in memory"},
+    {"POST", "/api/pull", ACCESS_USER, OLLAMA, handle_ollama_pull,
+     "succeeds for models that are here"},
+    {"GET", "/api/version", ACCESS_PUBLIC, OLLAMA, handle_ollama_version, "version"},
+    {"HEAD", "/api/version", ACCESS_PUBLIC, OLLAMA, handle_ollama_version, "probe"},
+    {"GET", "/", ACCESS_PUBLIC, OLLAMA, handle_ollama_root, "says that a node is here"},
+    {"HEAD", "/", ACCESS_PUBLIC, OLLAMA, handle_ollama_root, "probe"},
+    /* motet's own */
+    {"GET", "/healthz", ACCESS_PUBLIC, CHAT, handle_health, "liveness"},
+    {"GET", "/metrics", ACCESS_USER, CHAT, handle_metrics, "Prometheus metrics"},
+    {"GET", "/motet/v1/status", ACCESS_USER, CHAT, handle_status, "what this node is doing"},
+    {"POST", "/motet/v1/stop", ACCESS_ADMIN, CHAT, handle_stop, "end the node"},
+    {"POST", "/motet/v1/reload", ACCESS_ADMIN, CHAT, handle_reload,
+     "read the configuration again"},
+};
+
+static bool path_matches(const char *pattern, struct mt_str path, struct mt_str *tail)
+{
+    struct mt_str fixed = mt_str_of(pattern);
+
+    if (fixed.at[fixed.len - 1] != '*')
+        return mt_str_eq(fixed, path);
+    fixed.len--;
+    if (!mt_str_starts(path, fixed) || path.len == fixed.len)
+        return false;
+    *tail = mt_str_sub(path, fixed.len, path.len);
+    return true;
+}
+
+const struct route *route_find(struct mt_str method, struct mt_str path, struct mt_str *tail,
+                               bool *is_path_known)
+{
+    for (size_t i = 0; i < MT_ARRAY_LEN(routes); i++) {
+        if (!path_matches(routes[i].path, path, tail))
+            continue;
+        *is_path_known = true;
+        if (mt_str_is(method, routes[i].method))
+            return &routes[i];
+    }
+    return NULL;
+}
+
+void mt_gateway_routes(struct mt_buf *out)
+{
+    for (size_t i = 0; i < MT_ARRAY_LEN(routes); i++)
+        mt_buf_addf(out, "%-6s %-28s %s\n", routes[i].method, routes[i].path, routes[i].help);
+}
