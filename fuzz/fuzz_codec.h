@@ -129,9 +129,10 @@ static inline void fuzz_error(struct fuzz_codec *z)
 static inline void fuzz_lane(struct fuzz_codec *z)
 {
     const struct mt_json *root = fuzz_parse(z);
+    struct mt_chat_route route = {.model = MT_STR("m"), .stream = true};
     struct mt_chat_peek peek = {.n = 0};
 
-    if (root == NULL || z->codec->peek(root, NULL, &z->arena, &peek, NULL) != MT_OK)
+    if (root == NULL || z->codec->peek(root, &route, &z->arena, &peek, NULL) != MT_OK)
         return;
     z->codec->forward_body(root, mt_buf_str(&z->text), MT_STR("m"), &z->out);
     fuzz_is_json(z);

@@ -22,6 +22,9 @@ static mt_rc begin(struct mt_chat__vectors *vectors, size_t dims, struct mt_err 
     if (dims == 0 || dims > MT_CHAT_DIMS_MAX)
         return MT_FAIL(err, MT_E_UPSTREAM, "embedding: expected 1 to %d numbers, found %zu",
                        MT_CHAT_DIMS_MAX, dims);
+    if (vectors->rows_max > MT_JSON_NODES_MAX / dims) /* the document cannot hold as many */
+        return MT_FAIL(err, MT_E_UPSTREAM, "embeddings: expected %zu rows of %zu numbers",
+                       vectors->rows_max, dims);
     vectors->values =
         mt_arena_get(vectors->arena, vectors->rows_max * dims, sizeof *vectors->values);
     if (vectors->values == NULL)
