@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -141,6 +142,8 @@ mt_rc mt_journal__open(const char *path, size_t area_bytes, struct mt_journal **
     j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (j->fd < 0 || fstat(j->fd, &found) != 0)
         return MT_FAIL_SYS(err, mt_rc_of_errno(errno), errno, "journal '%s'", path);
+    if (flock(j->fd, LOCK_EX | LOCK_NB) != 0) /* until it is closed, by us or by our end */
+        return MT_FAIL(err, MT_E_BUSY, "journal '%s': another process has it open", path);
     size_t area = area_found(j->fd, (uint64_t)found.st_size);
     if (area == 0)
         area = area_bytes;

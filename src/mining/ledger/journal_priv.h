@@ -44,7 +44,8 @@ struct mt_journal_cursor {
 
 /** Map the file, made when missing. What it holds is walked with a cursor and then given up by
  *  mt_journal__restart; appending comes after that.
- *  @return MT_OK, MT_E_IO ("disk full"), MT_E_DENIED, MT_E_NOTFOUND, MT_E_NOMEM */
+ *  @return MT_OK, MT_E_BUSY (another process has it), MT_E_IO ("disk full"), MT_E_DENIED,
+ *  MT_E_NOTFOUND, MT_E_NOMEM */
 mt_rc mt_journal__open(const char *path, size_t area_bytes, struct mt_journal **out,
                        struct mt_err *err);
 void mt_journal__close(struct mt_journal *journal);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "journal_priv.h"
+#include "system/env.h"
 #include "system/file.h"
 
 enum { AREA = 128 * 1024, RECORDS = 5, FILE_MAX = 1024 * 1024 };
@@ -104,6 +105,67 @@ static void a_damaged_byte_costs_at_most_its_record(void **state)
         bytes.at[at] ^= 0x21;
     }
     mt_buf_fini(&bytes);
+}
+
+/* Bytes, runs of zeros and moved blocks, anywhere in the file. */
+static void damage(struct mt_env_sim *chance, struct mt_buf *bytes, size_t end)
+{
+    for (uint64_t n = 1 + mt_env_sim_below(chance, 12); n > 0; n--) {
+        size_t at = mt_env_sim_below(chance, end);
+        size_t from = mt_env_sim_below(chance, end) / 64 * 64;
+        size_t run = 1 + mt_env_sim_below(chance, 200);
+        switch (mt_env_sim_below(chance, 3)) {
+        case 0:
+            bytes->at[at] = (char)mt_env_sim_below(chance, 256);
+            break;
+        case 1:
+            memset(bytes->at + at, 0, run);
+            break;
+        default:
+            memmove(bytes->at + at / 64 * 64, bytes->at + from, run);
+            break;
+        }
+    }
+}
+
+static void no_damage_makes_opening_fail(void **state)
+{
+    (void)state;
+    struct mt_buf bytes = MT_BUF_INIT(FILE_MAX);
+    size_t end = make_file(&bytes);
+    struct mt_buf copy = MT_BUF_INIT(FILE_MAX);
+    struct mt_env_sim chance;
+
+    mt_env_sim_init(&chance, 9);
+    for (int i = 0; i < 300; i++) {
+        uint64_t damaged;
+        mt_buf_clear(&copy);
+        mt_buf_add(&copy, mt_buf_str(&bytes));
+        damage(&chance, &copy, end);
+        write_journal("copy.journal", &copy, copy.len);
+        struct mt_journal *journal = open_journal("copy.journal");
+        assert_true(found_in(journal, &damaged) < 1u << RECORDS);
+        assert_int_equal(mt_journal__restart(journal, 100, NULL), MT_OK);
+        assert_int_equal(append_numbered(journal, 3), MT_OK);
+        mt_journal__close(journal);
+        journal = open_journal("copy.journal");
+        assert_int_equal(found_in(journal, &damaged), 1u << 3);
+        mt_journal__close(journal);
+    }
+    mt_buf_fini(&copy);
+    mt_buf_fini(&bytes);
+}
+
+static void a_second_process_is_told_busy(void **state)
+{
+    (void)state;
+    struct mt_journal *journal = open_journal("ledger.journal");
+    struct mt_journal *second = NULL;
+
+    assert_int_equal(mt_journal__open(in_test_dir("ledger.journal"), AREA, &second, NULL),
+                     MT_E_BUSY);
+    assert_null(second);
+    mt_journal__close(journal);
 }
 
 static void a_file_cut_anywhere_keeps_what_is_whole(void **state)
@@ -230,6 +292,8 @@ int main(void)
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, set_up_dir, tear_down_dir)
     const struct CMUnitTest tests[] = {
         IN_DIR(a_damaged_byte_costs_at_most_its_record),
+        IN_DIR(no_damage_makes_opening_fail),
+        IN_DIR(a_second_process_is_told_busy),
         IN_DIR(a_file_cut_anywhere_keeps_what_is_whole),
         IN_DIR(a_damaged_head_loses_nothing),
         IN_DIR(a_full_ring_refuses_until_it_is_drained_and_synced),

@@ -13,8 +13,9 @@
  * and the cost known so far. A full journal (the database cannot be written) refuses begin with
  * MT_E_BUSY; room for the end of everything begun is kept, so an end is never refused.
  *
- * In the folder: ledger.journal, ledger.db. One process at a time may have it open (the node's
- * lock); readers of the database (ledger/reader.h) may be many.
+ * In the folder: ledger.journal, ledger.db. One process at a time may have it open; readers of
+ * the database (ledger/reader.h) may be many. Nobody else may shorten the journal's file: its
+ * pages are memory of the node.
  *
  * Thread rule: any thread, after open and before close; a struct mt_ledger_entry belongs to its
  * request. begin, extend, end and note take a few microseconds and never wait for a disk. */
@@ -54,7 +55,8 @@ struct mt_ledger_report {
 };
 
 /** Open, replay, restore the windows of the account from the table, start the thread.
- *  @return MT_OK, MT_E_CORRUPT (the database), MT_E_UNSUPPORTED (a newer one), MT_E_IO,
+ *  @return MT_OK, MT_E_CORRUPT (the database), MT_E_UNSUPPORTED (a newer one), MT_E_BUSY
+ *  (another process has the ledger open), MT_E_IO,
  *  MT_E_DENIED, MT_E_NOTFOUND, MT_E_INVALID (limits), MT_E_NOMEM. @blocks */
 mt_rc mt_ledger_open(const struct mt_ledger_opts *opts, struct mt_ledger **out,
                      struct mt_ledger_report *report, struct mt_err *err);
