@@ -43,8 +43,11 @@ static void forget_pages(const struct mt_journal *j, uint64_t from, uint64_t to)
     }
 }
 
-/* The record at a position, if there is a valid one. */
-static bool read_record(const struct mt_journal *j, uint64_t position,
+enum origin { FOUND, OURS };
+
+/* The record at a position, if there is a valid one. Bodies that this process wrote are not
+ * checked again. */
+static bool read_record(const struct mt_journal *j, uint64_t position, enum origin origin,
                         struct mt_journal_raw *out)
 {
     size_t room = j->area - position % j->area;
@@ -57,7 +60,7 @@ static bool read_record(const struct mt_journal *j, uint64_t position,
         out->body_len > out->size - sizeof *out || out->kind < MT_JOURNAL_PAD ||
         out->kind > MT_JOURNAL_SETTLED)
         return false;
-    return out->kind == MT_JOURNAL_PAD ||
+    return origin == OURS || out->kind == MT_JOURNAL_PAD ||
            out->body_check == body_check(mt_journal__bytes(at + sizeof *out, out->body_len));
 }
 
@@ -68,7 +71,7 @@ bool mt_journal__next(const struct mt_journal *j, struct mt_journal_cursor *c,
 
     while (c->at < c->end) {
         uint64_t at = c->at;
-        if (!read_record(j, at, &record) || record.seq <= c->seq) {
+        if (!read_record(j, at, c->is_ours_ ? OURS : FOUND, &record) || record.seq <= c->seq) {
             c->at += MT_JOURNAL_ALIGN;
             c->skipped_ += MT_JOURNAL_ALIGN;
             if (c->at % SCANNED == 0) /* a search through the whole file stays small */
@@ -101,7 +104,7 @@ static uint64_t oldest(const struct mt_journal *j)
     struct mt_journal_raw record;
 
     for (uint64_t at = 0; at < j->area; at += MT_JOURNAL_ALIGN) {
-        if (read_record(j, at, &record) && record.seq < seq) {
+        if (read_record(j, at, FOUND, &record) && record.seq < seq) {
             seq = record.seq;
             found = at;
         }
@@ -123,7 +126,8 @@ struct mt_journal_cursor mt_journal__recover(struct mt_journal *j)
 struct mt_journal_cursor mt_journal__pending(struct mt_journal *j)
 {
     pthread_mutex_lock(&j->lock);
-    struct mt_journal_cursor c = {.at = j->drained_at, .end = j->tail, .seq = j->drained_seq};
+    struct mt_journal_cursor c = {
+        .at = j->drained_at, .end = j->tail, .seq = j->drained_seq, .is_ours_ = true};
     pthread_mutex_unlock(&j->lock);
     return c;
 }

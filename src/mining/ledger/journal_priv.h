@@ -40,6 +40,7 @@ struct mt_journal_cursor {
     uint64_t seq;     /* of the last record */
     uint64_t damaged; /* bytes skipped in front of a valid record */
     uint64_t skipped_;
+    bool is_ours_; /* written by this process since it opened the file */
 };
 
 /** Map the file, made when missing. What it holds is walked with a cursor and then given up by

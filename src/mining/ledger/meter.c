@@ -89,13 +89,20 @@ static void slide_to(struct mt_meter_slide *slide, int64_t slot)
     }
 }
 
-void mt_meter__advance(struct mt_meter *meter, int64_t now_ms)
+static void advance_periods(struct mt_meter *meter, int64_t now_ms)
 {
+    if (meter->periods[0].number == now_ms / DAY_MS)
+        return; /* the same day, so the same month */
     for (int p = 0; p < MT_METER_LONG; p++) {
         int64_t number = period_number(p, now_ms);
         if (meter->periods[p].number != number)
             meter->periods[p] = (struct mt_meter_period){.number = number};
     }
+}
+
+void mt_meter__advance(struct mt_meter *meter, int64_t now_ms)
+{
+    advance_periods(meter, now_ms);
     for (int k = 0; k < MT_LIMIT_KINDS; k++) {
         for (int w = 0; w < MT_METER_SHORT; w++) {
             if (meter->slides[k][w] != NULL)
