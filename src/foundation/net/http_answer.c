@@ -98,6 +98,10 @@ bool mt_http__x_queue(struct mt_http_exchange *x)
     if (x->step == MT_HTTP_STEP_REQUEST) /* refused early */
         conn->server->reading_n--;
     x->step = MT_HTTP_STEP_QUEUED;
+    if (x->is_stream && x->out.len > 0 && conn->tls == NULL) {
+        x->is_corked = true; /* the head travels with the first pieces */
+        mt_http__conn_cork(conn, true);
+    }
     mt_http__run_soon(conn->server, 2);
     is_queued = MHD_queue_response(conn->mhd, (unsigned)x->status, response);
     MHD_destroy_response(response); /* MHD holds its own reference, or has dropped it */
@@ -147,8 +151,11 @@ void mt_http_answer_file(struct mt_http_exchange *x, int status, const char *con
 
     if (response == NULL)
         (void)close(fd); /* otherwise the response does */
-    if (!x->is_answered)
-        set_answer(x, status, content_type, response);
+    if (x->is_answered)
+        return;
+    x->is_file = true;
+    mt_http__conn_of(x)->server->files_n++;
+    set_answer(x, status, content_type, response);
 }
 
 void mt_http_begin(struct mt_http_exchange *x, int status, const char *content_type)

@@ -2,6 +2,8 @@
 /* A connection of the server: its time limits, its watch for the client's leaving, and its
  * socket where MHD does not write for us. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -88,12 +90,11 @@ static void expire(struct mt_http_server *server, enum mt_http_phase phase)
             return;
         }
         mt_http__conn_phase(conn, MT_HTTP_PHASE_BUSY); /* once is enough */
-        if (phase == MT_HTTP_PHASE_IDLE)
-            mt_http__conn_cut(conn);
-        else
+        if (phase != MT_HTTP_PHASE_IDLE)
             mt_http__conn_refuse(conn, 408,
                                  phase == MT_HTTP_PHASE_HEAD ? "the header came too slowly"
                                                              : "the body came too slowly");
+        mt_http__conn_cut(conn);
     }
 }
 
@@ -104,8 +105,10 @@ void mt_http__deadlines_run(struct mt_http_server *server)
     expire(server, MT_HTTP_PHASE_BODY);
 }
 
-int64_t mt_http__conn_send(struct mt_http_conn *conn, struct mt_str bytes)
+int64_t mt_http__conn_send(struct mt_http_conn *conn, struct mt_str bytes,
+                           enum mt_http_push push)
 {
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (push == MT_HTTP_MORE_COMES ? MSG_MORE : 0);
     ssize_t n;
 
     if (conn->tls != NULL) {
@@ -115,11 +118,18 @@ int64_t mt_http__conn_send(struct mt_http_conn *conn, struct mt_str bytes)
         return n < 0 ? -1 : n;
     }
     do
-        n = send(conn->fd, bytes.at, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = send(conn->fd, bytes.at, bytes.len, flags);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
     return n;
+}
+
+void mt_http__conn_cork(struct mt_http_conn *conn, bool is_corked)
+{
+    int cork = is_corked;
+
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof cork);
 }
 
 void mt_http__conn_refuse(struct mt_http_conn *conn, int status, const char *text)
@@ -135,8 +145,7 @@ void mt_http__conn_refuse(struct mt_http_conn *conn, int status, const char *tex
                 status, mt_http__reason(status), type, body.len);
     mt_buf_add(&page, mt_buf_str(&body));
     if (page.rc == MT_OK)
-        (void)mt_http__conn_send(conn, mt_buf_str(&page)); /* best effort: it is cut anyway */
-    mt_http__conn_cut(conn);
+        (void)mt_http__conn_send(conn, mt_buf_str(&page), MT_HTTP_PUSH); /* best effort */
 }
 
 void mt_http__conn_cut(struct mt_http_conn *conn)
@@ -255,6 +264,8 @@ void mt_http__conn_free(struct mt_http_conn *conn)
 {
     list_remove(conn);
     mt_http__x_reset(&conn->x);
+    if (conn->lingers)
+        mt_http__linger(conn);
     if (!conn->has_watch) {
         mt_free(conn);
         return;

@@ -58,6 +58,8 @@ struct mt_http_exchange {
     bool is_told;       /* the owner knows of it */
     bool is_answered;   /* the owner has answered or begun to */
     bool is_stream;
+    bool is_file;
+    bool is_corked;   /* the head waits in the socket for the first pieces */
     bool is_bodiless; /* HEAD, 204, 304: pieces are dropped */
     bool is_chunked;  /* HTTP/1.1; an HTTP/1.0 stream ends with its connection */
     bool is_finished;
@@ -78,6 +80,7 @@ struct mt_http_conn {
     enum mt_http_phase phase;
     bool has_watch; /* watch is initialised: memory goes in its close callback */
     bool is_half_closed;
+    bool lingers; /* bytes of a refused request are still coming */
     struct mt_http_conn *prev;
     struct mt_http_conn *next;
     int64_t since_ms; /* in this phase */
@@ -101,6 +104,9 @@ struct mt_http_server {
     } list[MT_HTTP_PHASE_COUNT];
     struct mt_turn turn;
     struct mt_http_exchange *due_first;
+    struct mt_http_linger *lingers;
+    unsigned lingers_n;
+    unsigned files_n; /* answers that are files: MHD sends them in many runs */
     uv_poll_t epoll;
     uv_timer_t deadline;
     uv_timer_t tick;
@@ -136,14 +142,22 @@ struct mt_http_conn *mt_http__conn_new(struct mt_http_server *server,
 void mt_http__conn_free(struct mt_http_conn *conn);
 void mt_http__conn_phase(struct mt_http_conn *conn, enum mt_http_phase phase);
 /** Send what the socket takes now: bytes taken, 0 when it is full, -1 when it is dead. */
-int64_t mt_http__conn_send(struct mt_http_conn *conn, struct mt_str bytes);
-/** Answer with an error and cut: for what MHD gives no chance to answer. */
+enum mt_http_push { MT_HTTP_PUSH, MT_HTTP_MORE_COMES };
+int64_t mt_http__conn_send(struct mt_http_conn *conn, struct mt_str bytes,
+                           enum mt_http_push push);
+/** Hold small segments back, or let them go. */
+void mt_http__conn_cork(struct mt_http_conn *conn, bool is_corked);
+/** Write an error answer where MHD gives no chance to; the caller closes the connection. */
 void mt_http__conn_refuse(struct mt_http_conn *conn, int status, const char *text);
 /** Wake MHD so that it finds the connection closed. */
 void mt_http__conn_cut(struct mt_http_conn *conn);
 /** Look for the client's leaving, and for room in the socket when asked to. */
 void mt_http__conn_watch(struct mt_http_conn *conn);
 void mt_http__deadlines_run(struct mt_http_server *server);
+
+/* http_linger.c */
+void mt_http__linger(struct mt_http_conn *conn);
+void mt_http__lingers_end(struct mt_http_server *server);
 
 /* http_server.c */
 void mt_http__server_init(struct mt_http_server *server);

@@ -216,6 +216,7 @@ static enum MHD_Result take_head(struct mt_http_conn *conn, const char *version)
     if (flaw.status == 0)
         flaw = check_length(x, server->body_bytes_max);
     if (flaw.status != 0) {
+        conn->lingers = true;
         mt_http__x_refuse(x, flaw.status, flaw.text);
     } else {
         x->is_told = true;
@@ -238,6 +239,7 @@ static enum MHD_Result take_body(struct mt_http_conn *conn, struct mt_str bytes)
     x->body_n += bytes.len;
     if (x->body_n > server->body_bytes_max) {
         mt_http__conn_refuse(conn, 413, "the body is over the limit");
+        conn->lingers = true;
         return MHD_NO;
     }
     mt_http__conn_phase(conn, MT_HTTP_PHASE_BODY);
@@ -313,6 +315,10 @@ void mt_http__on_completed(void *ctx, struct MHD_Connection *mhd, void **request
     if (x->polls > 0)
         server->polled_n--;
     x->polls = 0;
+    if (x->is_file)
+        server->files_n--;
+    if (x->is_corked)
+        mt_http__conn_cork(conn, false);
     if (x->is_told) {
         if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->is_dying)
             mt_http__gone(x);
@@ -435,6 +441,7 @@ void mt_http_server_free(struct mt_http_server *server)
         wake_all(server);
         MHD_stop_daemon(server->daemon);
     }
+    mt_http__lingers_end(server);
     mt_loop__drop_turn(server->loop, &server->turn);
     uv_close((uv_handle_t *)&server->deadline, on_handle_closed);
     uv_close((uv_handle_t *)&server->tick, on_handle_closed);

@@ -3,9 +3,6 @@
  *
  * Pieces are framed when they are given and leave at the end of the turn: those of one turn
  * share one system call and stay chunks of their own. */
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/assert.h"
 #include "http_priv.h"
 
@@ -21,7 +18,9 @@ void mt_http__park(struct mt_http_exchange *x)
         x->parked_at_tick = server->tick_n;
     }
     x->polls++;
-    if (x->polls < POLLS_MAX && server->tick_n < x->parked_at_tick + 2)
+    if (x->polls < POLLS_MAX && server->tick_n < x->parked_at_tick + 2 &&
+        server->files_n ==
+            0) /* a file needs runs until MHD says enough: it has to be able to */
         return;
     x->polls = 0;
     server->polled_n--;
@@ -67,7 +66,7 @@ static void tell_drained(struct mt_http_exchange *x)
 {
     struct mt_http_server *server = mt_http__conn_of(x)->server;
 
-    if (!x->is_paused || x->out.len >= MT_HTTP_QUEUE_HIGH / 2)
+    if (!x->is_paused || x->is_dying || x->out.len >= MT_HTTP_QUEUE_HIGH / 2)
         return;
     x->is_paused = false;
     if (!x->is_finished && server->ops.on_drained != NULL)
@@ -78,7 +77,10 @@ static void tell_drained(struct mt_http_exchange *x)
 static void write_out(struct mt_http_exchange *x)
 {
     struct mt_http_conn *conn = mt_http__conn_of(x);
-    int64_t n = mt_http__conn_send(conn, mt_buf_str(&x->out));
+    /* The final chunk is MHD's and follows at once. */
+    int64_t n =
+        mt_http__conn_send(conn, mt_buf_str(&x->out),
+                           x->is_finished && x->is_chunked ? MT_HTTP_MORE_COMES : MT_HTTP_PUSH);
 
     if (n < 0) {
         mt_http__gone(x);
@@ -100,6 +102,10 @@ void mt_http__stream_flush(struct mt_http_exchange *x)
         x->is_dying = true;
     if (x->out.len > 0 && !x->is_blocked && !x->is_dying)
         write_out(x);
+    if (x->is_corked && !(x->is_finished && x->out.len == 0)) { /* then until it is closed */
+        x->is_corked = false;
+        mt_http__conn_cork(mt_http__conn_of(x), false);
+    }
     tell_drained(x);
     if (x->is_dying || (x->is_finished && x->out.len == 0)) {
         mt_http__unpark(x);
@@ -107,12 +113,24 @@ void mt_http__stream_flush(struct mt_http_exchange *x)
     }
 }
 
+static void add_chunk_size(struct mt_buf *out, size_t n)
+{
+    char text[sizeof n * 2 + 2];
+    char *at = text + sizeof text;
+
+    *--at = '\n';
+    *--at = '\r';
+    for (; n > 0; n >>= 4)
+        *--at = "0123456789abcdef"[n & 15];
+    mt_buf_add(out, (struct mt_str){at, (size_t)(text + sizeof text - at)});
+}
+
 enum mt_http_flow mt_http_send(struct mt_http_exchange *x, struct mt_str bytes)
 {
     if (!x->is_stream || x->is_finished || x->is_dying || x->is_gone || bytes.len == 0)
         return MT_HTTP_GO_ON;
     if (x->is_chunked)
-        mt_buf_addf(&x->out, "%zx\r\n", bytes.len);
+        add_chunk_size(&x->out, bytes.len);
     mt_buf_add(&x->out, bytes);
     if (x->is_chunked)
         mt_buf_add(&x->out, MT_STR("\r\n"));

@@ -283,9 +283,33 @@ static void chunked_bodies_over_the_limit_are_cut_with_413(void **state)
     rig_up(&rig, &(struct mt_http_server_opts){.body_bytes_max = 10000}, NULL);
     abuse(&rig, (struct rig_raw){.send = bytes, .send_n = (size_t)n + 50000});
     assert_true(raw.is_closed);
-    if (raw.got_n > 0) /* a reset may have overtaken it */
-        assert_non_null(strstr(raw.got, "HTTP/1.1 413"));
+    assert_non_null(strstr(raw.got, "HTTP/1.1 413"));
     assert_int_equal(rig.closed_n, 1);
+    still_serves(&rig);
+    rig_down(&rig);
+}
+
+/* The client is still sending when it is refused: no reset may overtake the words. */
+static void refusals_reach_clients_that_go_on_sending(void **state)
+{
+    (void)state;
+    static char bytes[4 << 20];
+    struct rig rig;
+    const char *const heads[] = {
+        "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 4000000\r\n\r\n",
+        "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3d0900\r\n",
+    };
+
+    rig_up(&rig, &(struct mt_http_server_opts){.body_bytes_max = 1000000}, NULL);
+    for (size_t i = 0; i < 20; i++) {
+        size_t n = strlen(heads[i % 2]);
+
+        memset(bytes, 'x', sizeof bytes);
+        memcpy(bytes, heads[i % 2], n);
+        abuse(&rig, (struct rig_raw){.send = bytes, .send_n = n + 4000000});
+        assert_non_null(strstr(raw.got, "HTTP/1.1 413"));
+        assert_non_null(strstr(raw.got, "{\"error\":"));
+    }
     still_serves(&rig);
     rig_down(&rig);
 }
@@ -379,6 +403,7 @@ int main(void)
         cmocka_unit_test(slow_bodies_end_in_408_and_the_owner_hears_of_it),
         cmocka_unit_test(idle_connections_are_closed_quietly),
         cmocka_unit_test(chunked_bodies_over_the_limit_are_cut_with_413),
+        cmocka_unit_test(refusals_reach_clients_that_go_on_sending),
         cmocka_unit_test(pipelined_requests_are_answered_in_order),
         cmocka_unit_test(requests_in_single_bytes_are_understood),
         cmocka_unit_test(expect_continue_is_answered),
