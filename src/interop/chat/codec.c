@@ -12,6 +12,7 @@ enum { NOTES_MAX = 2048, NOTE_MAX = 256 };
 static const struct mt_chat_codec *const codecs[MT_DIALECT_COUNT] = {
     [MT_DIALECT_OPENAI_CHAT] = &mt_codec_openai_chat,
     [MT_DIALECT_OPENAI_RESPONSES] = &mt_codec_openai_responses,
+    [MT_DIALECT_OPENAI_COMPLETIONS] = &mt_codec_openai_completions,
     [MT_DIALECT_ANTHROPIC] = &mt_codec_anthropic,
     [MT_DIALECT_GEMINI] = &mt_codec_gemini,
     [MT_DIALECT_OLLAMA_CHAT] = &mt_codec_ollama_chat,

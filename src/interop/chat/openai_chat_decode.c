@@ -34,7 +34,8 @@ struct state {
     struct mt_usage usage;
     bool has_usage;
     bool is_started;
-    bool is_done; /* END or ERROR was emitted */
+    bool is_done;       /* END or ERROR was emitted */
+    bool is_completion; /* of /v1/completions: text stands in the choice itself */
 };
 
 /* What one chunk is read with. */
@@ -138,9 +139,13 @@ static mt_rc take_content(const struct reading *r, const struct mt_json *delta,
 
     if (mt_json_type(content) == MT_JSON_ARRAY)
         return take_content_parts(r, content, MT_EVENT_TEXT);
-    MT_TRY(text_of(r, delta, "content", &event.text));
-    MT_TRY(mt_openai__read_logprobs(logprobs, r->arena, &event.logprobs, &event.logprobs_n,
-                                    r->err));
+    MT_TRY(text_of(r, delta, r->s->is_completion ? "text" : "content", &event.text));
+    mt_rc rc = r->s->is_completion
+                   ? mt_openai__read_legacy_logprobs(logprobs, r->arena, &event.logprobs,
+                                                     &event.logprobs_n, r->err)
+                   : mt_openai__read_logprobs(logprobs, r->arena, &event.logprobs,
+                                              &event.logprobs_n, r->err);
+    MT_TRY(rc);
     if (event.text.len == 0 && event.logprobs_n == 0)
         return MT_OK;
     return emit(r, event);
@@ -292,7 +297,7 @@ static mt_rc take_finish(const struct reading *r, const struct mt_json *choice)
 static mt_rc take_choice(struct reading *r, const struct mt_json *value, const char *part)
 {
     struct mt_str text;
-    const struct mt_json *delta = mt_json_get(value, part);
+    const struct mt_json *delta = r->s->is_completion ? value : mt_json_get(value, part);
 
     if (mt_json_type(value) != MT_JSON_OBJECT)
         return malformed(r, "choices[]: expected an object");
@@ -403,6 +408,17 @@ mt_rc mt_openai__decoder_new(struct mt_arena *arena, void **state, struct mt_err
     return MT_OK;
 }
 
+mt_rc mt_openai__completion_decoder_new(struct mt_arena *arena, void **state,
+                                        struct mt_err *err)
+{
+    struct state *s = NULL;
+
+    MT_TRY(mt_openai__decoder_new(arena, state, err));
+    s = *state;
+    s->is_completion = true;
+    return MT_OK;
+}
+
 mt_rc mt_openai__decode_frame(void *state, const struct mt_frame *frame,
                               struct mt_chat_scratch *scratch, mt_chat_emit_fn *emit_fn,
                               void *ctx, struct mt_err *err)
@@ -450,21 +466,36 @@ mt_rc mt_openai__decode_end(void *state, mt_chat_emit_fn *emit_fn, void *ctx,
     return take_end(&r);
 }
 
-mt_rc mt_openai__decode_answer(const struct mt_json *body, struct mt_arena *arena,
-                               mt_chat_emit_fn *emit_fn, void *ctx, struct mt_err *err)
+static mt_rc decode_whole(struct state *s, const struct mt_json *body, mt_chat_emit_fn *emit_fn,
+                          void *ctx, struct mt_err *err)
 {
-    struct state s = {.arena = arena};
-    struct reading r = {.s = &s,
-                        .arena = arena,
+    struct reading r = {.s = s,
+                        .arena = s->arena,
                         .emit = emit_fn,
                         .ctx = ctx,
                         .err = err,
                         .seed = mt_json_raw(body)};
 
     MT_TRY(take_body(&r, body, "message"));
-    if (s.is_done) /* an error with status 200 */
+    if (s->is_done) /* an error with status 200 */
         return MT_OK;
-    if (!s.is_started)
+    if (!s->is_started)
         return MT_FAIL(err, MT_E_UPSTREAM, "answer: without choices");
     return take_end(&r);
+}
+
+mt_rc mt_openai__decode_answer(const struct mt_json *body, struct mt_arena *arena,
+                               mt_chat_emit_fn *emit_fn, void *ctx, struct mt_err *err)
+{
+    struct state s = {.arena = arena};
+
+    return decode_whole(&s, body, emit_fn, ctx, err);
+}
+
+mt_rc mt_openai__decode_completion(const struct mt_json *body, struct mt_arena *arena,
+                                   mt_chat_emit_fn *emit_fn, void *ctx, struct mt_err *err)
+{
+    struct state s = {.arena = arena, .is_completion = true};
+
+    return decode_whole(&s, body, emit_fn, ctx, err);
 }

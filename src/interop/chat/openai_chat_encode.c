@@ -201,29 +201,6 @@ static void write_finish(struct state *s, const struct mt_chat_event *event, str
     close_chunk(&c, event, mt_openai__finish_name(event->finish, s->is_legacy));
 }
 
-static void write_end(struct state *s, struct mt_buf *out)
-{
-    struct mt_jw w;
-
-    if (s->wants_usage) {
-        mt_sse_begin(out, NULL);
-        mt_buf_add(out, s->head);
-        mt_buf_add_cstr(out, "],\"usage\":");
-        mt_jw_begin(&w, out);
-        mt_openai__write_usage(&w, &s->usage);
-        mt_buf_add_char(out, '}');
-        mt_sse_end(out);
-    }
-    mt_buf_add_cstr(out, "data: [DONE]\n\n");
-}
-
-static void write_stream_error(const struct mt_chat_error *error, struct mt_buf *out)
-{
-    mt_sse_begin(out, NULL);
-    mt_openai__write_error(error, out);
-    mt_sse_end(out);
-}
-
 /* Everything that belongs to one choice. */
 static void write_choice_event(struct state *s, const struct mt_chat_event *event,
                                struct mt_buf *out)
@@ -252,22 +229,12 @@ static void write_choice_event(struct state *s, const struct mt_chat_event *even
 mt_rc mt_openai__encoder_new(const struct mt_chat_reply *reply, struct mt_arena *arena,
                              void **state, struct mt_err *err)
 {
-    struct mt_buf head = MT_BUF_INIT(64 * 1024);
     struct state *s = mt_arena_get(arena, 1, sizeof *s);
-    struct mt_jw w;
 
     if (s == NULL)
         return mt_arena_fail(arena, err);
-    mt_jw_begin(&w, &head);
-    mt_openai__write_head(&w, reply, "chatcmpl-", "chat.completion.chunk");
-    mt_buf_add_cstr(&head, ",\"choices\":[");
-    mt_rc rc = mt_buf_check(&head, "chunk", err);
-    if (rc == MT_OK)
-        s->head = mt_arena_str(arena, mt_buf_str(&head));
-    mt_buf_fini(&head);
-    MT_TRY(rc);
-    if (s->head.at == NULL)
-        return mt_arena_fail(arena, err);
+    MT_TRY(mt_openai__chunk_head(reply, "chatcmpl-", "chat.completion.chunk", arena, &s->head,
+                                 err));
     s->reply = reply;
     s->wants_usage = reply->request->stream_usage;
     s->is_legacy = reply->request->legacy_functions;
@@ -303,10 +270,10 @@ void mt_openai__encode_event(void *state, const struct mt_chat_event *event, str
         s->usage = event->usage;
         break;
     case MT_EVENT_END:
-        write_end(s, out);
+        mt_openai__write_stream_end(s->head, s->wants_usage ? &s->usage : NULL, out);
         break;
     case MT_EVENT_ERROR:
-        write_stream_error(event->error, out);
+        mt_openai__write_stream_error(event->error, out);
         break;
     case MT_EVENT_PING:
         mt_sse_comment(out, "ping");

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Words and small objects that OpenAI's dialects share. */
-#include <stdio.h>
-
 #include "openai_priv.h"
-
-enum { BYTES_MAX = 64, TOKENS_MAX = 1 << 16 };
 
 static const struct finish {
     const char *reason;
@@ -113,127 +109,6 @@ void mt_openai__write_usage(struct mt_jw *w, const struct mt_usage *usage)
     mt_jw_end(w);
 }
 
-/* The token's bytes where they are told: the text of a part of a character is not the token. */
-static bool read_token(const struct mt_json *value, struct mt_arena *arena, struct mt_str *out)
-{
-    const struct mt_json *bytes = mt_json_get(value, "bytes");
-    size_t n = mt_json_count(bytes);
-    size_t i = 0;
-
-    if (mt_json_type(bytes) != MT_JSON_ARRAY || n == 0 || n > BYTES_MAX)
-        return mt_json_str(mt_json_get(value, "token"), arena, out);
-    char *to = mt_arena_get(arena, n, 1);
-    if (to == NULL)
-        return false;
-    for (const struct mt_json *b = mt_json_first(bytes); b != NULL; b = mt_json_next(b)) {
-        int64_t byte;
-        if (!mt_json_i64(b, 0, 255, &byte))
-            return false;
-        to[i++] = (char)byte;
-    }
-    *out = (struct mt_str){to, n};
-    return true;
-}
-
-static bool read_logprob(const struct mt_json *value, float *out)
-{
-    double number;
-
-    if (!mt_json_f64(mt_json_get(value, "logprob"), &number))
-        return false;
-    *out = number < -1e9 ? -1e9f : (float)number;
-    return true;
-}
-
-static bool read_entry(const struct mt_json *entry, struct mt_arena *arena,
-                       struct mt_token_logprob *out)
-{
-    const struct mt_json *tops = mt_json_get(entry, "top_logprobs");
-    size_t n = mt_json_count(tops);
-    struct mt_token_top *top = NULL;
-
-    out->entropy = -1;
-    if (!read_token(entry, arena, &out->token) || !read_logprob(entry, &out->logprob))
-        return false;
-    if (mt_json_type(tops) != MT_JSON_ARRAY || n == 0)
-        return true;
-    top = mt_arena_get(arena, n, sizeof *top);
-    if (top == NULL)
-        return false;
-    out->top = top;
-    for (const struct mt_json *t = mt_json_first(tops); t != NULL; t = mt_json_next(t), top++) {
-        if (!read_token(t, arena, &top->token) || !read_logprob(t, &top->logprob))
-            return false;
-    }
-    out->top_n = n;
-    return true;
-}
-
-mt_rc mt_openai__read_logprobs(const struct mt_json *logprobs, struct mt_arena *arena,
-                               const struct mt_token_logprob **out, size_t *n,
-                               struct mt_err *err)
-{
-    const struct mt_json *content = mt_json_get(logprobs, "content");
-    size_t count = mt_json_count(content);
-    size_t i = 0;
-
-    if (mt_json_type(content) != MT_JSON_ARRAY || count == 0)
-        return MT_OK;
-    if (count > TOKENS_MAX)
-        return MT_FAIL(err, MT_E_UPSTREAM, "logprobs: expected at most %d tokens, found %zu",
-                       TOKENS_MAX, count);
-    struct mt_token_logprob *tokens = mt_arena_get(arena, count, sizeof *tokens);
-
-    if (tokens == NULL)
-        return mt_arena_fail(arena, err);
-    for (const struct mt_json *e = mt_json_first(content); e != NULL;
-         e = mt_json_next(e), i++) {
-        if (!read_entry(e, arena, &tokens[i]))
-            return MT_FAIL(err, MT_E_UPSTREAM, "logprobs.content[%zu]: malformed", i);
-    }
-    *out = tokens;
-    *n = count;
-    return MT_OK;
-}
-
-static void write_token(struct mt_jw *w, struct mt_str token, float logprob)
-{
-    mt_jw_kstr(w, "token", token);
-    mt_jw_kf64(w, "logprob", (double)logprob);
-    mt_jw_key(w, "bytes");
-    mt_jw_array(w);
-    for (size_t i = 0; i < token.len; i++)
-        mt_jw_i64(w, (unsigned char)token.at[i]);
-    mt_jw_end(w);
-}
-
-void mt_openai__write_logprobs(struct mt_jw *w, const struct mt_token_logprob *tokens, size_t n)
-{
-    if (n == 0) {
-        mt_jw_null(w);
-        return;
-    }
-    mt_jw_object(w);
-    mt_jw_key(w, "content");
-    mt_jw_array(w);
-    for (size_t i = 0; i < n; i++) {
-        mt_jw_object(w);
-        write_token(w, tokens[i].token, tokens[i].logprob);
-        mt_jw_key(w, "top_logprobs");
-        mt_jw_array(w);
-        for (size_t j = 0; j < tokens[i].top_n; j++) {
-            mt_jw_object(w);
-            write_token(w, tokens[i].top[j].token, tokens[i].top[j].logprob);
-            mt_jw_end(w);
-        }
-        mt_jw_end(w);
-        mt_jw_end(w);
-    }
-    mt_jw_end(w);
-    mt_jw_kcstr(w, "refusal", NULL);
-    mt_jw_end(w);
-}
-
 static const char *error_type(enum mt_chat_error_kind kind)
 {
     switch (kind) {
@@ -339,4 +214,43 @@ void mt_openai__write_head(struct mt_jw *w, const struct mt_chat_reply *reply,
     mt_jw_kcstr(w, "object", object);
     mt_jw_ki64(w, "created", reply->created_at_s);
     mt_jw_kstr(w, "model", reply->model);
+}
+
+mt_rc mt_openai__chunk_head(const struct mt_chat_reply *reply, const char *id_prefix,
+                            const char *object, struct mt_arena *arena, struct mt_str *out,
+                            struct mt_err *err)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf head = MT_BUF_INIT(64 * 1024);
+    struct mt_jw w;
+
+    mt_jw_begin(&w, &head);
+    mt_openai__write_head(&w, reply, id_prefix, object);
+    mt_buf_add_cstr(&head, ",\"choices\":[");
+    MT_TRY(mt_buf_check(&head, "chunk", err));
+    *out = mt_arena_str(arena, mt_buf_str(&head));
+    return out->at != NULL ? MT_OK : mt_arena_fail(arena, err);
+}
+
+void mt_openai__write_stream_end(struct mt_str head, const struct mt_usage *usage,
+                                 struct mt_buf *out)
+{
+    struct mt_jw w;
+
+    if (usage != NULL) {
+        mt_sse_begin(out, NULL);
+        mt_buf_add(out, head);
+        mt_buf_add_cstr(out, "],\"usage\":");
+        mt_jw_begin(&w, out);
+        mt_openai__write_usage(&w, usage);
+        mt_buf_add_char(out, '}');
+        mt_sse_end(out);
+    }
+    mt_buf_add_cstr(out, "data: [DONE]\n\n");
+}
+
+void mt_openai__write_stream_error(const struct mt_chat_error *error, struct mt_buf *out)
+{
+    mt_sse_begin(out, NULL);
+    mt_openai__write_error(error, out);
+    mt_sse_end(out);
 }

@@ -15,6 +15,7 @@ const char *mt_openai__finish_name(enum mt_finish finish, bool is_legacy);
 bool mt_openai__read_usage(const struct mt_json *body, struct mt_usage *out);
 void mt_openai__write_usage(struct mt_jw *w, const struct mt_usage *usage);
 
+/* --- openai_logprobs.c --- */
 /** choices[].logprobs.content of chat: {token, logprob, bytes, top_logprobs}. Entries of the
  *  wrong shape are MT_E_UPSTREAM. */
 mt_rc mt_openai__read_logprobs(const struct mt_json *logprobs, struct mt_arena *arena,
@@ -23,6 +24,14 @@ mt_rc mt_openai__read_logprobs(const struct mt_json *logprobs, struct mt_arena *
 void mt_openai__write_logprobs(struct mt_jw *w, const struct mt_token_logprob *tokens,
                                size_t n);
 
+/** The same for completions. offset: characters of the choice so far, moved on. */
+mt_rc mt_openai__read_legacy_logprobs(const struct mt_json *logprobs, struct mt_arena *arena,
+                                      const struct mt_token_logprob **out, size_t *n,
+                                      struct mt_err *err);
+void mt_openai__write_legacy_logprobs(struct mt_jw *w, const struct mt_token_logprob *tokens,
+                                      size_t n, int64_t *offset);
+
+/* --- openai_common.c --- */
 void mt_openai__write_error(const struct mt_chat_error *error, struct mt_buf *out);
 int mt_openai__error_status(const struct mt_chat_error *error);
 void mt_openai__decode_error(int http_status, struct mt_str body,
@@ -39,6 +48,15 @@ void mt_openai__data_url(struct mt_jw *w, struct mt_str mime, struct mt_str base
 /** Start of every chunk or answer: {"id":..,"object":..,"created":..,"model":.. */
 void mt_openai__write_head(struct mt_jw *w, const struct mt_chat_reply *reply,
                            const char *id_prefix, const char *object);
+
+/** The same for every chunk of a stream, as far as its choices: made once. */
+mt_rc mt_openai__chunk_head(const struct mt_chat_reply *reply, const char *id_prefix,
+                            const char *object, struct mt_arena *arena, struct mt_str *out,
+                            struct mt_err *err);
+/** The usage chunk, when usage is not NULL, and the end mark. */
+void mt_openai__write_stream_end(struct mt_str head, const struct mt_usage *usage,
+                                 struct mt_buf *out);
+void mt_openai__write_stream_error(const struct mt_chat_error *error, struct mt_buf *out);
 
 /* --- openai_fields.c: fields that both requests have --- */
 #define MT_OPENAI__SHARED_KEYS                                                         \
@@ -81,11 +99,15 @@ void mt_openai__encode_answer(const struct mt_chat_reply *reply,
                               const struct mt_chat_answer *answer, struct mt_buf *out);
 
 mt_rc mt_openai__decoder_new(struct mt_arena *arena, void **state, struct mt_err *err);
+mt_rc mt_openai__completion_decoder_new(struct mt_arena *arena, void **state,
+                                        struct mt_err *err);
 mt_rc mt_openai__decode_frame(void *state, const struct mt_frame *frame,
                               struct mt_chat_scratch *scratch, mt_chat_emit_fn *emit, void *ctx,
                               struct mt_err *err);
 mt_rc mt_openai__decode_end(void *state, mt_chat_emit_fn *emit, void *ctx, struct mt_err *err);
 mt_rc mt_openai__decode_answer(const struct mt_json *body, struct mt_arena *arena,
                                mt_chat_emit_fn *emit, void *ctx, struct mt_err *err);
+mt_rc mt_openai__decode_completion(const struct mt_json *body, struct mt_arena *arena,
+                                   mt_chat_emit_fn *emit, void *ctx, struct mt_err *err);
 
 #endif
