@@ -2,7 +2,8 @@
 /* A codec under any input, in both roles. The first byte says what the rest is: a request, an
  * endpoint's stream, its whole answer, its error body, a body for the fast lane.
  *
- * Whatever is taken is written again, and what is written must be JSON. */
+ * Whatever is taken is written again for every dialect, and what is written must be JSON, frame
+ * by frame where it is a stream. */
 #ifndef MT_FUZZ_CODEC_H
 #define MT_FUZZ_CODEC_H
 
@@ -22,7 +23,8 @@ struct fuzz_codec {
     struct mt_buf out;
     struct mt_buf path;
     struct mt_chat_notes notes;
-    void *encoder; /* the stream is written for a client as it is read */
+    void *encoders[MT_DIALECT_COUNT]; /* the stream is written for clients as it is read */
+    struct mt_buf streams[MT_DIALECT_COUNT];
     struct mt_collector *collector;
     void *decoder;
     struct mt_chat_meter meter;
@@ -53,16 +55,23 @@ static inline void fuzz_request(struct fuzz_codec *z)
     if (fuzz_parse(z) == NULL ||
         z->codec->decode_request(fuzz_parse(z), &route, &request, &err) != MT_OK)
         return;
-    if (z->codec->encode_request(&request, MT_STR("m"), &z->out, &z->path, &z->notes, &err) ==
-        MT_OK)
-        fuzz_is_json(z);
+    for (int d = 0; d < MT_DIALECT_COUNT; d++) {
+        const struct mt_chat_codec *target = mt_chat_codec((enum mt_dialect)d);
+        mt_buf_clear(&z->out);
+        mt_buf_clear(&z->path);
+        if (target->encode_request != NULL &&
+            target->encode_request(&request, MT_STR("m"), &z->out, &z->path, &z->notes, &err) ==
+                MT_OK)
+            fuzz_is_json(z);
+    }
 }
 
 static inline mt_rc fuzz_event(void *ctx, const struct mt_chat_event *event, struct mt_err *err)
 {
     struct fuzz_codec *z = ctx;
 
-    z->codec->encode_event(z->encoder, event, &z->out);
+    for (int d = 0; d < MT_DIALECT_COUNT; d++)
+        mt_chat_codec((enum mt_dialect)d)->encode_event(z->encoders[d], event, &z->streams[d]);
     if (event->kind == MT_EVENT_ERROR)
         return MT_OK;
     return mt_collector_add(z->collector, event, err);
@@ -78,15 +87,44 @@ static inline mt_rc fuzz_frame(void *ctx, const struct mt_frame *frame, struct m
     return z->codec->decode_frame(z->decoder, frame, &scratch, fuzz_event, z, err);
 }
 
+/* A frame that was written for a client. */
+static inline mt_rc fuzz_frame_out(void *ctx, const struct mt_frame *frame, struct mt_err *err)
+{
+    struct fuzz_codec *z = ctx;
+    const struct mt_json *root = NULL;
+
+    (void)err;
+    MT_ASSERT(frame->data.len == 0 || mt_str_is(frame->data, "[DONE]") ||
+              mt_json_parse(z->doc, frame->data, &root, NULL) == MT_OK);
+    return MT_OK;
+}
+
+static inline void fuzz_streams_out(struct fuzz_codec *z)
+{
+    for (int d = 0; d < MT_DIALECT_COUNT; d++) {
+        struct mt_frames frames;
+        if (z->streams[d].rc != MT_OK)
+            continue;
+        mt_frames_init(&frames, mt_chat_codec((enum mt_dialect)d)->stream_framing,
+                       FUZZ_MEMORY_MAX);
+        MT_ASSERT(mt_frames_feed(&frames, mt_buf_str(&z->streams[d]), fuzz_frame_out, z,
+                                 NULL) == MT_OK);
+        MT_ASSERT(mt_frames_finish(&frames, fuzz_frame_out, z, NULL) == MT_OK);
+        mt_frames_fini(&frames);
+    }
+}
+
 static inline void fuzz_answer_out(struct fuzz_codec *z, const struct mt_chat_reply *reply)
 {
     const struct mt_chat_answer *answer = NULL;
 
-    mt_buf_clear(&z->out);
     if (mt_collector_answer(z->collector, &answer, NULL) != MT_OK)
         return;
-    z->codec->encode_answer(reply, answer, &z->out);
-    fuzz_is_json(z);
+    for (int d = 0; d < MT_DIALECT_COUNT; d++) {
+        mt_buf_clear(&z->out);
+        mt_chat_codec((enum mt_dialect)d)->encode_answer(reply, answer, &z->out);
+        fuzz_is_json(z);
+    }
 }
 
 static inline void fuzz_stream(struct fuzz_codec *z, const struct mt_chat_reply *reply)
@@ -100,6 +138,7 @@ static inline void fuzz_stream(struct fuzz_codec *z, const struct mt_chat_reply 
     if (rc == MT_OK)
         rc = z->codec->decode_end(z->decoder, fuzz_event, z, NULL);
     mt_frames_fini(&frames);
+    fuzz_streams_out(z);
     if (rc == MT_OK)
         fuzz_answer_out(z, reply);
 }
@@ -142,8 +181,10 @@ static inline int fuzz_codec(const struct mt_chat_codec *codec, const uint8_t *d
                              size_t size)
 {
     struct mt_chat_request request = {.model = MT_STR("m")};
-    struct mt_chat_reply reply = {
-        .request = &request, .id = MT_STR("0123456789abcdefghjkmnpqrs"), .model = MT_STR("m")};
+    struct mt_chat_reply reply = {.request = &request,
+                                  .id = MT_STR("0123456789abcdefghjkmnpqrs"),
+                                  .model = MT_STR("m"),
+                                  .route = {.alt_sse = true}};
     struct fuzz_codec z = {.codec = codec};
 
     if (size < 1)
@@ -158,7 +199,11 @@ static inline int fuzz_codec(const struct mt_chat_codec *codec, const uint8_t *d
     MT_ASSERT(mt_json_doc_new(&z.doc, NULL) == MT_OK);
     MT_ASSERT(mt_collector_new(FUZZ_MEMORY_MAX, &z.collector, NULL) == MT_OK);
     MT_ASSERT(codec->decoder_new(&z.arena, &z.decoder, NULL) == MT_OK);
-    MT_ASSERT(codec->encoder_new(&reply, &z.arena, &z.encoder, NULL) == MT_OK);
+    for (int d = 0; d < MT_DIALECT_COUNT; d++) {
+        mt_buf_init(&z.streams[d], FUZZ_MEMORY_MAX);
+        MT_ASSERT(mt_chat_codec((enum mt_dialect)d)
+                      ->encoder_new(&reply, &z.arena, &z.encoders[d], NULL) == MT_OK);
+    }
     switch (data[0] % 5) {
     case 0:
         fuzz_request(&z);
@@ -176,6 +221,8 @@ static inline int fuzz_codec(const struct mt_chat_codec *codec, const uint8_t *d
         fuzz_lane(&z);
         break;
     }
+    for (int d = 0; d < MT_DIALECT_COUNT; d++)
+        mt_buf_fini(&z.streams[d]);
     mt_collector_free(z.collector);
     mt_json_doc_free(z.doc);
     mt_chat_notes_fini(&z.notes);
