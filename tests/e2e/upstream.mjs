@@ -116,6 +116,13 @@ class Exchange {
         this.send(200, this.dialect.whole(answer, does));
     }
 
+    async embed() {
+        if (this.does.hang) return;
+        await this.wait(this.does.slow);
+        if (this.does.fail) return this.fail(this.does.fail, `scripted failure ${this.does.fail}`);
+        this.send(200, this.dialect.embed(this.request));
+    }
+
     async run(req) {
         const { record, request } = this;
         for (const dialect of DIALECTS) {
@@ -142,7 +149,7 @@ class Exchange {
         record.isStream = this.asked.stream;
         this.does = behaviour(this.asked.model);
         this.upstream.changed();
-        if (request.op === 'embed') return this.does.fail ? this.fail(this.does.fail, 'scripted') : this.send(200, this.dialect.embed(request));
+        if (request.op === 'embed') return this.embed();
         return this.chat();
     }
 }
