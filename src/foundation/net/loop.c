@@ -165,6 +165,20 @@ mt_rc mt_loop_post(struct mt_loop *loop, void (*fn)(void *arg), void *arg, struc
     return rc;
 }
 
+void mt_loop_unpost(struct mt_loop *loop, void (*fn)(void *arg), void *arg)
+{
+    size_t kept = 0;
+
+    uv_mutex_lock(&loop->mail_lock);
+    for (size_t i = 0; i < loop->mail_n; i++) {
+        struct letter letter = loop->mail[(loop->mail_head + i) % MAIL_MAX];
+        if (letter.fn != fn || letter.arg != arg)
+            loop->mail[(loop->mail_head + kept++) % MAIL_MAX] = letter;
+    }
+    loop->mail_n = kept;
+    uv_mutex_unlock(&loop->mail_lock);
+}
+
 /* The handles every loop has. Only the async one can fail (it opens a descriptor). */
 static int start_handles(struct mt_loop *loop)
 {

@@ -33,6 +33,10 @@ int64_t mt_loop_clock_ns(void);
  *  @return MT_OK, MT_E_BUSY (the mailbox holds its limit of 65,536 calls) */
 mt_rc mt_loop_post(struct mt_loop *loop, void (*fn)(void *arg), void *arg, struct mt_err *err);
 
+/** Take back the calls of fn(arg) that have not run yet: whoever owns arg is about to free it.
+ *  On the loop's thread. */
+void mt_loop_unpost(struct mt_loop *loop, void (*fn)(void *arg), void *arg);
+
 /** One-shot timers. Start replaces an earlier start; stopping twice is harmless; free stops. */
 typedef void mt_timer_fn(void *arg);
 mt_rc mt_timer_new(struct mt_loop *loop, mt_timer_fn *fn, void *arg, struct mt_timer **out,

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// template.h for a llama.cpp without its common library: the templates that libllama knows by
+// heart, no tools of the template's own. Exceptions still stop here.
+#include "template.h"
+
+#include <cstdio>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "llama.h"
+
+struct mt_tmpl {
+    std::string text;
+};
+
+struct mt_tmpl_prompt {
+    std::string text;
+};
+
+namespace
+{
+
+mt_tmpl *tmpl_open(const llama_model *model, const char *text, char *err, size_t err_size)
+{
+    const char *own = text != nullptr ? text : llama_model_chat_template(model, nullptr);
+    auto *out = new (std::nothrow) mt_tmpl{own != nullptr ? own : "chatml"};
+
+    if (out == nullptr)
+        std::snprintf(err, err_size, "out of memory");
+    return out;
+}
+
+void tmpl_close(mt_tmpl *tmpl)
+{
+    delete tmpl;
+}
+
+void tmpl_caps(const mt_tmpl *, mt_tmpl_caps *out)
+{
+    *out = {false, true};
+}
+
+int32_t apply(const mt_tmpl *tmpl, const mt_tmpl_in *in, std::string &out)
+{
+    std::vector<llama_chat_message> chat;
+
+    for (size_t i = 0; i < in->plain_n; i++)
+        chat.push_back({in->plain[i].role, in->plain[i].content});
+    return llama_chat_apply_template(tmpl->text.c_str(), chat.data(), chat.size(), true,
+                                     out.data(), static_cast<int32_t>(out.size()));
+}
+
+mt_tmpl_prompt *tmpl_render(mt_tmpl *tmpl, const mt_tmpl_in *in, mt_tmpl_out *out, char *err,
+                            size_t err_size)
+{
+    try {
+        auto prompt = std::make_unique<mt_tmpl_prompt>();
+        int32_t n = apply(tmpl, in, prompt->text);
+        if (n >= 0) {
+            prompt->text.resize(static_cast<size_t>(n));
+            n = apply(tmpl, in, prompt->text);
+        }
+        if (n >= 0) {
+            *out = {};
+            out->prompt = {prompt->text.data(), prompt->text.size()};
+            out->think_start = out->think_end = "";
+            return prompt.release();
+        }
+        std::snprintf(err, err_size, "a template that llama.cpp does not know by heart");
+    } catch (...) {
+        std::snprintf(err, err_size, "out of memory");
+    }
+    return nullptr;
+}
+
+void tmpl_prompt_free(mt_tmpl_prompt *prompt)
+{
+    delete prompt;
+}
+
+bool tmpl_read(mt_tmpl_prompt *, mt_tmpl_text, bool, mt_tmpl_delta_fn *, void *, char *, size_t)
+{
+    return false; /* has_tools is false: never asked */
+}
+
+llama_sampler *grammar_of(mt_tmpl_prompt *, const llama_vocab *, char *, size_t)
+{
+    return nullptr;
+}
+
+llama_sampler *grammar_new(const llama_vocab *vocab, const char *gbnf, char *err,
+                           size_t err_size)
+{
+    try {
+        auto *grammar = llama_sampler_init_grammar(vocab, gbnf, "root");
+        if (grammar == nullptr)
+            std::snprintf(err, err_size, "the grammar does not parse");
+        return grammar;
+    } catch (...) {
+        std::snprintf(err, err_size, "the grammar does not parse");
+        return nullptr;
+    }
+}
+
+bool sampler_accept(llama_sampler *sampler, int token)
+{
+    try {
+        llama_sampler_accept(sampler, token);
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+} // namespace
+
+extern "C" {
+__attribute__((visibility("default"))) extern const mt_tmpl_ops mt_template_ops;
+const mt_tmpl_ops mt_template_ops = {
+    MT_TMPL_ABI,      tmpl_open, tmpl_close, tmpl_caps,   tmpl_render,
+    tmpl_prompt_free, tmpl_read, grammar_of, grammar_new, sampler_accept,
+};
+}
