@@ -82,12 +82,14 @@ void mt_gemini__write_call(struct mt_jw *w, struct mt_str id, struct mt_str name
 
 static void write_text(struct mt_jw *w, const struct mt_out_part *part)
 {
+    struct mt_str signature = mt_chat__signature_for(MT_GEMINI_MAKER, part->signature);
+
     mt_jw_object(w);
     mt_jw_kstr(w, "text", part->text);
     if (part->kind == MT_OUT_REASONING)
         mt_jw_kbool(w, "thought", true);
-    if (part->signature.len > 0)
-        mt_jw_kstr(w, "thoughtSignature", part->signature);
+    if (signature.len > 0)
+        mt_jw_kstr(w, "thoughtSignature", signature);
     mt_jw_end(w);
 }
 
@@ -119,7 +121,8 @@ static bool write_part(struct mt_jw *w, const struct mt_out_part *part, bool wan
         write_media(w, part);
         return true;
     case MT_OUT_TOOL_CALL:
-        mt_gemini__write_call(w, part->id, part->name, part->text, part->signature);
+        mt_gemini__write_call(w, part->id, part->name, part->text,
+                              mt_chat__signature_for(MT_GEMINI_MAKER, part->signature));
         return true;
     }
     return false;

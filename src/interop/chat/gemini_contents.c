@@ -224,7 +224,11 @@ static mt_rc read_part(const struct reader *r, const struct mt_json *part,
 {
     if (mt_json_type(part) != MT_JSON_OBJECT)
         return mt_chat__expected(part, "", "an object", r->err);
-    MT_TRY(mt_gemini__str(part, "", "thoughtSignature", r->arena, &out->signature, r->err));
+    struct mt_str signature = {0};
+    MT_TRY(mt_gemini__str(part, "", "thoughtSignature", r->arena, &signature, r->err));
+    out->signature = mt_chat__signature_in(MT_GEMINI_MAKER, signature, r->arena);
+    if (out->signature.at == NULL)
+        return mt_arena_fail(r->arena, r->err);
     MT_TRY(read_data(r, part, out));
     return mt_chat__extras_once(part, "contents[].parts[].", known_part, r->request, r->err);
 }

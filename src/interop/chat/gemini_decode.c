@@ -134,9 +134,12 @@ static mt_rc read_part(const struct sink *s, unsigned index, const struct mt_jso
 {
     const struct mt_json *call = mt_json_get(part, "functionCall");
     const struct mt_json *blob = mt_json_get(part, "inlineData");
-    struct mt_str signature = text_of(part, "thoughtSignature", s->arena);
+    struct mt_str signature = mt_chat__signature_in(
+        MT_GEMINI_MAKER, text_of(part, "thoughtSignature", s->arena), s->arena);
     bool is_thought = false;
 
+    if (signature.at == NULL)
+        return mt_arena_fail(s->arena, s->err);
     (void)mt_json_bool(mt_json_get(part, "thought"), &is_thought);
     if (mt_json_type(call) == MT_JSON_OBJECT)
         return send_call(s, index, call, signature);

@@ -91,7 +91,8 @@ static void write_text(struct mt_jw *w, const struct mt_chat_event *event)
     if (is_thought)
         mt_jw_kbool(w, "thought", true);
     if (event->kind == MT_EVENT_SIGNATURE)
-        mt_jw_kstr(w, "thoughtSignature", event->signature);
+        mt_jw_kstr(w, "thoughtSignature",
+                   mt_chat__signature_for(MT_GEMINI_MAKER, event->signature));
     mt_jw_end(w);
 }
 
@@ -155,7 +156,8 @@ static void begin_call(struct encoder *e, const struct mt_chat_event *event, str
 
     choice->id = mt_arena_str(e->arena, event->id);
     choice->name = mt_arena_str(e->arena, event->name);
-    choice->signature = mt_arena_str(e->arena, event->signature);
+    choice->signature =
+        mt_arena_str(e->arena, mt_chat__signature_for(MT_GEMINI_MAKER, event->signature));
     choice->args.len = 0;
     choice->has_call = true;
     if (choice->id.at == NULL || choice->name.at == NULL || choice->signature.at == NULL)
@@ -196,7 +198,8 @@ static void put_error(struct encoder *e, const struct mt_chat_error *error, stru
 static bool is_shown(const struct encoder *e, const struct mt_chat_event *event)
 {
     if (event->kind == MT_EVENT_SIGNATURE)
-        return e->wants_thoughts && event->signature.len > 0;
+        return e->wants_thoughts &&
+               mt_chat__signature_for(MT_GEMINI_MAKER, event->signature).len > 0;
     return event->kind != MT_EVENT_REASONING || (e->wants_thoughts && !event->is_redacted);
 }
 

@@ -10,6 +10,11 @@
 
 #include "chat/gemini.h"
 #include "chat_priv.h"
+#include "signature.h"
+
+/* Whose signatures stand bare on this wire. Clients decode them as base64, so those of other
+ * makers, with their tag, have no place there. */
+#define MT_GEMINI_MAKER "gemini"
 
 /* gemini_fields.c */
 enum { MT_GEMINI_KEY_MAX = 40 };

@@ -65,12 +65,14 @@ static void open_group(struct writer *u, enum group group)
 
 static void write_text(struct writer *u, const struct mt_chat_part *part)
 {
+    struct mt_str signature = mt_chat__signature_for(MT_GEMINI_MAKER, part->signature);
+
     mt_jw_object(u->w);
     mt_jw_kstr(u->w, "text", part->text);
     if (part->kind == MT_PART_REASONING)
         mt_jw_kbool(u->w, "thought", true);
-    if (part->signature.len > 0 && is_native(u))
-        mt_jw_kstr(u->w, "thoughtSignature", part->signature);
+    if (signature.len > 0)
+        mt_jw_kstr(u->w, "thoughtSignature", signature);
     mt_jw_end(u->w);
 }
 
@@ -115,7 +117,7 @@ static mt_rc write_media(struct writer *u, const struct mt_chat_part *part)
 static mt_rc write_call(struct writer *u, const struct mt_chat_part *part)
 {
     struct mt_chat_part call = *part;
-    struct mt_str signature = is_native(u) ? part->signature : MT_STR("");
+    struct mt_str signature = mt_chat__signature_for(MT_GEMINI_MAKER, part->signature);
 
     MT_TRY(mt_chat__calls_add(u->calls, u->request->arena, &call, u->err));
     if (signature.len == 0 && u->wants_signature && !u->has_call)
@@ -192,11 +194,18 @@ static enum group group_of(enum mt_chat_role role, enum mt_chat_part_kind kind)
     return role == MT_ROLE_ASSISTANT ? GROUP_MODEL : GROUP_USER;
 }
 
+static bool is_foreign(const struct writer *u, const struct mt_chat_part *part)
+{
+    bool is_signed = mt_chat__signature_for(MT_GEMINI_MAKER, part->signature).len > 0;
+
+    return part->is_redacted || (!is_signed && (part->signature.len > 0 || !is_native(u)));
+}
+
 /* Reasoning goes back to its maker only; empty text beside other parts says nothing. */
 static bool is_left_out(const struct writer *u, const struct mt_chat_message *message,
                         const struct mt_chat_part *part)
 {
-    if (part->kind == MT_PART_REASONING && (part->is_redacted || !is_native(u))) {
+    if (part->kind == MT_PART_REASONING && is_foreign(u, part)) {
         mt_chat_note(u->notes, "messages[%zu]: reasoning is not sent to gemini", u->message);
         return true;
     }

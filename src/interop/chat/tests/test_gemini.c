@@ -98,7 +98,7 @@ static void everything_is_read(void **state)
     assert_true(mt_str_is(q.messages[1].parts[2].media.url, "https://x/a.pdf"));
     assert_int_equal(q.messages[2].role, MT_ROLE_ASSISTANT);
     assert_int_equal(q.messages[2].parts[0].kind, MT_PART_REASONING);
-    assert_true(mt_str_is(q.messages[2].parts[1].signature, "s2"));
+    assert_true(mt_str_is(q.messages[2].parts[1].signature, "gemini:s2"));
     assert_true(mt_str_is(q.messages[2].parts[1].json, "{\"x\":1}"));
     assert_int_equal(q.messages[3].role, MT_ROLE_TOOL);
     assert_true(mt_str_is(q.messages[3].parts[0].parts[0].text, "{\"sun\":true,\"n\":2}"));
@@ -318,7 +318,9 @@ static void foreign_conversations_are_put_in_order(void **state)
     struct mt_chat_part said = {.kind = MT_PART_TEXT, .text = MT_STR_INIT("hi")};
     struct mt_chat_part rule = {.kind = MT_PART_TEXT, .text = MT_STR_INIT("rule")};
     struct mt_chat_part calls[] = {
-        {.kind = MT_PART_REASONING, .text = MT_STR_INIT("t"), .signature = MT_STR_INIT("s")},
+        {.kind = MT_PART_REASONING,
+         .text = MT_STR_INIT("t"),
+         .signature = MT_STR_INIT("anthropic:s")},
         {.kind = MT_PART_TOOL_CALL, .id = MT_STR_INIT("1"), .name = MT_STR_INIT("f")},
         {.kind = MT_PART_TOOL_CALL, .id = MT_STR_INIT("2"), .name = MT_STR_INIT("g")},
     };
@@ -504,7 +506,9 @@ static void a_whole_answer_has_all_candidates(void **state)
     struct fixture *f = *state;
     struct mt_out_part parts[] = {
         {.kind = MT_OUT_REASONING, .text = MT_STR_INIT("hm"), .signature = MT_STR_INIT("s")},
-        {.kind = MT_OUT_TEXT, .text = MT_STR_INIT("Hi")},
+        {.kind = MT_OUT_TEXT,
+         .text = MT_STR_INIT("Hi"),
+         .signature = MT_STR_INIT("anthropic:x")},
         {.kind = MT_OUT_TOOL_CALL,
          .id = MT_STR_INIT("c"),
          .name = MT_STR_INIT("f"),
@@ -543,7 +547,8 @@ static void streams_become_events_however_they_are_cut(void **state)
          "{\"promptTokenCount\":5,\"candidatesTokenCount\":3,\"thoughtsTokenCount\":4,"
          "\"cachedContentTokenCount\":1}}\r\n\r\n",
          "START id=r model=g | REASONING 0 hm | TEXT 0 Hi | CALL 0.0 call_ef49fd1d76b1_0_0 f "
-         "signature=S | ARGS 0.0 {\"a\":1} | CALL 0.1 x g | ARGS 0.1 {} | FINISH 0 tool_calls "
+         "signature=gemini:S | ARGS 0.0 {\"a\":1} | CALL 0.1 x g | ARGS 0.1 {} | FINISH 0 "
+         "tool_calls "
          "| "
          "USAGE 5+7 c1 w0 r4 | END"},
         {"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"index\":1,"
@@ -584,12 +589,13 @@ static void what_we_write_we_can_read(void **state)
 
     snprintf(bytes, sizeof bytes, "%s",
              fixture_encode_stream(f, GEMINI, &sse_reply, story, MT_ARRAY_LEN(story)));
-    assert_string_equal(
-        fixture_stream_text(f, GEMINI, bytes),
-        "START id=r1 model=m | REASONING 0 hm | SIGNATURE 0 sig | TEXT 0 Hi [Hi -0.10 top 1] | "
-        "CALL 0.0 c1 get signature=s2 | ARGS 0.0 {\"a\": 1} | FINISH 0 tool_calls | USAGE 5+9 "
-        "c2 "
-        "w0 r4 | END");
+    assert_string_equal(fixture_stream_text(f, GEMINI, bytes),
+                        "START id=r1 model=m | REASONING 0 hm | SIGNATURE 0 gemini:sig | TEXT "
+                        "0 Hi [Hi -0.10 top 1] | "
+                        "CALL 0.0 c1 get signature=gemini:s2 | ARGS 0.0 {\"a\": 1} | FINISH 0 "
+                        "tool_calls | USAGE 5+9 "
+                        "c2 "
+                        "w0 r4 | END");
 }
 
 static void all_finish_reasons_mean_something(void **state)
