@@ -6,6 +6,7 @@
 #include "gemini_priv.h"
 
 struct decoder {
+    bool is_out_of_memory;
     bool is_started;
     bool has_error;
     uint64_t seed; /* of made-up call ids */
@@ -32,12 +33,18 @@ static mt_rc send(const struct sink *s, const struct mt_chat_event *event)
     return s->emit(s->ctx, event, s->err);
 }
 
-static struct mt_str text_of(const struct mt_json *object, const char *key,
-                             struct mt_arena *arena)
+/* A string that there is no memory to unescape is noticed when the object has been read. */
+static struct mt_str text_of(const struct sink *s, const struct mt_json *object,
+                             const char *key)
 {
+    const struct mt_json *value = mt_json_get(object, key);
     struct mt_str text = {0};
 
-    return mt_json_str(mt_json_get(object, key), arena, &text) ? text : MT_STR("");
+    if (mt_json_str(value, s->arena, &text))
+        return text;
+    if (mt_json_type(value) == MT_JSON_STRING)
+        s->d->is_out_of_memory = true;
+    return MT_STR("");
 }
 
 static int64_t count_of(const struct mt_json *object, const char *key)
@@ -66,7 +73,7 @@ bool mt_gemini__read_usage(const struct mt_json *object, struct mt_usage *out)
 
 static mt_rc begin(const struct sink *s, const struct mt_json *object)
 {
-    struct mt_str id = text_of(object, "responseId", s->arena);
+    struct mt_str id = text_of(s, object, "responseId");
 
     if (s->d->is_started)
         return MT_OK;
@@ -75,7 +82,7 @@ static mt_rc begin(const struct sink *s, const struct mt_json *object)
     return send(s, &(struct mt_chat_event){
                        .kind = MT_EVENT_START,
                        .id = id,
-                       .model = text_of(object, "modelVersion", s->arena),
+                       .model = text_of(s, object, "modelVersion"),
                        .usage = {.input_tokens = s->d->usage.input_tokens},
                    });
 }
@@ -85,7 +92,7 @@ static mt_rc send_call(const struct sink *s, unsigned index, const struct mt_jso
 {
     struct choice *choice = &s->d->choices[index];
     const struct mt_json *args = mt_json_get(call, "args");
-    struct mt_str id = text_of(call, "id", s->arena);
+    struct mt_str id = text_of(s, call, "id");
     unsigned tool = choice->calls_n;
 
     if (id.len == 0)
@@ -98,7 +105,7 @@ static mt_rc send_call(const struct sink *s, unsigned index, const struct mt_jso
                                            .choice = index,
                                            .tool = tool,
                                            .id = id,
-                                           .name = text_of(call, "name", s->arena),
+                                           .name = text_of(s, call, "name"),
                                            .signature = signature}));
     return send(s, &(struct mt_chat_event){.kind = MT_EVENT_TOOL_ARGS,
                                            .choice = index,
@@ -124,8 +131,8 @@ static mt_rc send_media(const struct sink *s, unsigned index, const struct mt_js
 {
     return send(s, &(struct mt_chat_event){.kind = MT_EVENT_MEDIA,
                                            .choice = index,
-                                           .mime = text_of(blob, "mimeType", s->arena),
-                                           .text = text_of(blob, "data", s->arena)});
+                                           .mime = text_of(s, blob, "mimeType"),
+                                           .text = text_of(s, blob, "data")});
 }
 
 /* Parts of kinds we did not ask for are passed over. *text is what the part says. */
@@ -134,8 +141,8 @@ static mt_rc read_part(const struct sink *s, unsigned index, const struct mt_jso
 {
     const struct mt_json *call = mt_json_get(part, "functionCall");
     const struct mt_json *blob = mt_json_get(part, "inlineData");
-    struct mt_str signature = mt_chat__signature_in(
-        MT_GEMINI_MAKER, text_of(part, "thoughtSignature", s->arena), s->arena);
+    struct mt_str signature =
+        mt_chat__signature_in(MT_GEMINI_MAKER, text_of(s, part, "thoughtSignature"), s->arena);
     bool is_thought = false;
 
     if (signature.at == NULL)
@@ -146,8 +153,8 @@ static mt_rc read_part(const struct sink *s, unsigned index, const struct mt_jso
     if (mt_json_type(blob) == MT_JSON_OBJECT)
         return send_media(s, index, blob);
     if (is_thought)
-        return send_thought(s, index, text_of(part, "text", s->arena), signature);
-    *text = text_of(part, "text", s->arena);
+        return send_thought(s, index, text_of(s, part, "text"), signature);
+    *text = text_of(s, part, "text");
     return MT_OK;
 }
 
@@ -164,7 +171,7 @@ static mt_rc read_top(const struct sink *s, const struct mt_json *list,
          item = mt_json_next(item)) {
         double logprob = 0;
         (void)mt_json_f64(mt_json_get(item, "logProbability"), &logprob);
-        tops[out->top_n].token = text_of(item, "token", s->arena);
+        tops[out->top_n].token = text_of(s, item, "token");
         tops[out->top_n++].logprob = (float)logprob;
     }
     return MT_OK;
@@ -187,9 +194,8 @@ static mt_rc read_logprobs(const struct sink *s, const struct mt_json *result,
         struct mt_token_logprob *to = &items[out->logprobs_n++];
         double logprob = 0;
         (void)mt_json_f64(mt_json_get(item, "logProbability"), &logprob);
-        *to = (struct mt_token_logprob){.token = text_of(item, "token", s->arena),
-                                        .logprob = (float)logprob,
-                                        .entropy = -1};
+        *to = (struct mt_token_logprob){
+            .token = text_of(s, item, "token"), .logprob = (float)logprob, .entropy = -1};
         MT_TRY(read_top(s, mt_json_get(top, "candidates"), to));
     }
     return MT_OK;
@@ -274,7 +280,7 @@ static mt_rc read_object(const struct sink *s, const struct mt_json *value)
          candidate != NULL; candidate = mt_json_next(candidate))
         MT_TRY(read_candidate(s, candidate));
     read_feedback(s->d, object);
-    return MT_OK;
+    return s->d->is_out_of_memory ? mt_arena_fail(s->arena, s->err) : MT_OK;
 }
 
 static mt_rc end(const struct sink *s)

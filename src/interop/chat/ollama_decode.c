@@ -6,6 +6,7 @@
 #include "ollama_priv.h"
 
 struct decoder {
+    bool is_out_of_memory;
     bool is_started;
     bool is_over;
     unsigned calls_n;
@@ -26,12 +27,18 @@ static mt_rc send(const struct sink *s, const struct mt_chat_event *event)
     return s->emit(s->ctx, event, s->err);
 }
 
-static struct mt_str text_of(const struct mt_json *object, const char *key,
-                             struct mt_arena *arena)
+/* A string that there is no memory to unescape is noticed when the object has been read. */
+static struct mt_str text_of(const struct sink *s, const struct mt_json *object,
+                             const char *key)
 {
+    const struct mt_json *value = mt_json_get(object, key);
     struct mt_str text = {0};
 
-    return mt_json_str(mt_json_get(object, key), arena, &text) ? text : MT_STR("");
+    if (mt_json_str(value, s->arena, &text))
+        return text;
+    if (mt_json_type(value) == MT_JSON_STRING)
+        s->d->is_out_of_memory = true;
+    return MT_STR("");
 }
 
 static mt_rc begin(const struct sink *s, const struct mt_json *object)
@@ -41,7 +48,7 @@ static mt_rc begin(const struct sink *s, const struct mt_json *object)
     s->d->is_started = true;
     s->d->seed = mt_str_hash(mt_json_raw(mt_json_get(object, "created_at")), 0);
     return send(s, &(struct mt_chat_event){.kind = MT_EVENT_START,
-                                           .model = text_of(object, "model", s->arena)});
+                                           .model = text_of(s, object, "model")});
 }
 
 static mt_rc send_text(const struct sink *s, enum mt_event_kind kind, struct mt_str text)
@@ -51,20 +58,20 @@ static mt_rc send_text(const struct sink *s, enum mt_event_kind kind, struct mt_
     return send(s, &(struct mt_chat_event){.kind = kind, .text = text});
 }
 
-static struct mt_str arguments_of(const struct mt_json *function, struct mt_arena *arena)
+static struct mt_str arguments_of(const struct sink *s, const struct mt_json *function)
 {
     const struct mt_json *args = mt_json_get(function, "arguments");
-    struct mt_str text = {0};
+    struct mt_str text = text_of(s, function, "arguments"); /* some proxies send text */
 
     if (mt_json_type(args) == MT_JSON_OBJECT)
         return mt_json_raw(args);
-    return mt_json_str(args, arena, &text) && text.len > 0 ? text : MT_STR("{}");
+    return text.len > 0 ? text : MT_STR("{}");
 }
 
 static mt_rc send_call(const struct sink *s, const struct mt_json *call)
 {
     const struct mt_json *function = mt_json_get(call, "function");
-    struct mt_str id = text_of(call, "id", s->arena);
+    struct mt_str id = text_of(s, call, "id");
     unsigned tool = s->d->calls_n;
 
     if (mt_json_type(function) != MT_JSON_OBJECT)
@@ -78,10 +85,10 @@ static mt_rc send_call(const struct sink *s, const struct mt_json *call)
     MT_TRY(send(s, &(struct mt_chat_event){.kind = MT_EVENT_TOOL_CALL,
                                            .tool = tool,
                                            .id = id,
-                                           .name = text_of(function, "name", s->arena)}));
+                                           .name = text_of(s, function, "name")}));
     return send(s, &(struct mt_chat_event){.kind = MT_EVENT_TOOL_ARGS,
                                            .tool = tool,
-                                           .text = arguments_of(function, s->arena)});
+                                           .text = arguments_of(s, function)});
 }
 
 static mt_rc read_top(const struct sink *s, const struct mt_json *list,
@@ -97,7 +104,7 @@ static mt_rc read_top(const struct sink *s, const struct mt_json *list,
          item = mt_json_next(item)) {
         double logprob = 0;
         (void)mt_json_f64(mt_json_get(item, "logprob"), &logprob);
-        tops[out->top_n].token = text_of(item, "token", s->arena);
+        tops[out->top_n].token = text_of(s, item, "token");
         tops[out->top_n++].logprob = (float)logprob;
     }
     return MT_OK;
@@ -120,9 +127,8 @@ static mt_rc read_logprobs(const struct sink *s, const struct mt_json *list,
         struct mt_token_logprob *to = &items[out->logprobs_n++];
         double logprob = 0;
         (void)mt_json_f64(mt_json_get(item, "logprob"), &logprob);
-        *to = (struct mt_token_logprob){.token = text_of(item, "token", s->arena),
-                                        .logprob = (float)logprob,
-                                        .entropy = -1};
+        *to = (struct mt_token_logprob){
+            .token = text_of(s, item, "token"), .logprob = (float)logprob, .entropy = -1};
         MT_TRY(read_top(s, mt_json_get(item, "top_logprobs"), to));
     }
     return MT_OK;
@@ -157,8 +163,8 @@ static mt_rc read_turn(const struct sink *s, const struct mt_json *object)
     bool is_chat = mt_json_type(message) == MT_JSON_OBJECT;
     const struct mt_json *turn = is_chat ? message : object;
 
-    MT_TRY(send_text(s, MT_EVENT_REASONING, text_of(turn, "thinking", s->arena)));
-    MT_TRY(send_content(s, object, text_of(turn, is_chat ? "content" : "response", s->arena)));
+    MT_TRY(send_text(s, MT_EVENT_REASONING, text_of(s, turn, "thinking")));
+    MT_TRY(send_content(s, object, text_of(s, turn, is_chat ? "content" : "response")));
     MT_TRY(send_images(s, mt_json_get(turn, "images")));
     for (const struct mt_json *call = mt_json_first(mt_json_get(turn, "tool_calls"));
          call != NULL; call = mt_json_next(call))
@@ -234,6 +240,8 @@ static mt_rc read_object(const struct sink *s, const struct mt_json *object)
         return fail(s, object);
     MT_TRY(begin(s, object));
     MT_TRY(read_turn(s, object));
+    if (s->d->is_out_of_memory)
+        return mt_arena_fail(s->arena, s->err);
     (void)mt_json_bool(mt_json_get(object, "done"), &is_done);
     return is_done ? finish(s, object) : MT_OK;
 }

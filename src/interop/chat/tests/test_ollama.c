@@ -634,6 +634,33 @@ static void decoding_survives_any_oom(void **state)
     }
 }
 
+/* Text that could not be unescaped fails the stream: it is never left out. */
+static void a_stream_survives_any_oom(void **state)
+{
+    static const char bytes[] =
+        "{\"message\":{\"content\":\"a\\nb\",\"thinking\":\"c\\n\",\"tool_calls\":[{"
+        "\"function\":{"
+        "\"name\":\"f\"}}]},\"done\":true,\"logprobs\":[{\"token\":\"a\"}]}\n";
+    struct fixture *f = *state;
+    char wanted[1024];
+
+    snprintf(wanted, sizeof wanted, "%s", fixture_stream_text(f, CHAT, bytes));
+    for (long nth = 0;; nth++) {
+        mt_arena_fini(&f->arena);
+        mt_arena_fini(&f->frame_arena);
+        mt_buf_clear(&f->log);
+        mt_alloc_fail_after = nth;
+        mt_rc rc = fixture_decode_stream(f, CHAT, bytes, 1 << 20, fixture_log, &f->log);
+        mt_alloc_fail_after = -1;
+        if (rc == MT_OK) {
+            assert_true(nth > 1);
+            assert_string_equal(mt_buf_cstr(&f->log), wanted);
+            break;
+        }
+        assert_int_equal(rc, MT_E_NOMEM);
+    }
+}
+
 static void encoding_survives_any_oom(void **state)
 {
     (void)state;
@@ -685,6 +712,7 @@ int main(void)
         T(the_fast_lane_peeks_and_forwards),
         T(the_meter_reads_the_last_line),
         T(decoding_survives_any_oom),
+        T(a_stream_survives_any_oom),
         T(encoding_survives_any_oom),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
