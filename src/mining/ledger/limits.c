@@ -8,7 +8,7 @@
 
 static const char *const kind_names[MT_LIMIT_KINDS] = {"requests", "tokens", "nano-USD"};
 static const char *const window_names[MT_LIMIT_WINDOWS] = {"second", "minute", "hour",
-                                                           "day",    "month",  "in total"};
+                                                           "day",    "month",  "lifetime"};
 
 const char *mt_limit_kind_name(enum mt_limit_kind kind)
 {
@@ -119,9 +119,8 @@ mt_rc mt_limits__tell(const struct mt_limit_hit *hit, struct mt_err *err)
 
     name_subject(hit, subject, sizeof subject);
     return MT_FAIL(err, is_money ? MT_E_BUDGET : MT_E_RATE_LIMITED,
-                   "%s: limit of %.9g %s %s%s, %.9g used, %.9g reserved, %.9g asked", subject,
+                   "%s: limit of %.9g %s per %s, %.9g used, %.9g reserved, %.9g asked", subject,
                    (double)hit->max / unit, is_money ? "USD" : mt_limit_kind_name(hit->kind),
-                   hit->window == MT_WINDOW_TOTAL ? "" : "per ",
                    mt_limit_window_name(hit->window), (double)hit->used / unit,
                    (double)hit->held / unit, (double)hit->asked / unit);
 }

@@ -54,6 +54,8 @@ struct mt_limit_hit {
     int64_t retry_after_ms; /* -1: never with this amount */
 };
 
+/** "requests", "tokens", "nano-USD"; "second" .. "month", "lifetime": to be read after "per".
+ */
 const char *mt_limit_kind_name(enum mt_limit_kind kind);
 const char *mt_limit_window_name(enum mt_limit_window window);
 
