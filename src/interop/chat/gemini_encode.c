@@ -219,8 +219,7 @@ void mt_gemini__encode_event(void *state, const struct mt_chat_event *event, str
 {
     struct encoder *e = state;
 
-    MT_ASSERT(event->choice < MT_CHAT_CHOICES_MAX);
-    if (e->is_over)
+    if (e->is_over || event->choice >= MT_CHAT_CHOICES_MAX) /* nobody asked for that many */
         return;
     switch (event->kind) {
     case MT_EVENT_TEXT:
