@@ -2,16 +2,14 @@
 /* Embeddings of OpenAI: POST /v1/embeddings, both roles. Vectors travel as numbers or, which
  * the official clients ask for, as base64 of little-endian 32-bit floats. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "chat_priv.h"
 #include "crypto/encode.h"
+#include "vectors.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "floats go out as they lie in memory");
-
-enum { DIMS_MAX = 65536 };
 
 static const char *const body_keys[] = {"model", "input", "dimensions", "encoding_format",
                                         "user",  "motet", NULL};
@@ -65,7 +63,7 @@ static mt_rc decode_request(const struct mt_json *body, const struct mt_chat_rou
     MT_TRY(mt_chat__str(body, "", "model", out->arena, &out->model, err));
     MT_TRY(read_input(body, out, err));
     MT_TRY(read_format(body, out, err));
-    MT_TRY(mt_chat__i64(body, "", "dimensions", 1, DIMS_MAX, &out->dimensions, err));
+    MT_TRY(mt_chat__i64(body, "", "dimensions", 1, MT_CHAT_DIMS_MAX, &out->dimensions, err));
     MT_TRY(mt_chat__str(body, "", "user", out->arena, &out->user, err));
     MT_TRY(mt_chat__extras(body, "", body_keys, &extras, err));
     out->extras = extras.extras;
@@ -73,28 +71,18 @@ static mt_rc decode_request(const struct mt_json *body, const struct mt_chat_rou
     return MT_OK;
 }
 
-/* Nine digits bring every float back. */
-static void write_float(struct mt_jw *w, float value)
+static void write_vector(struct mt_jw *w, const struct mt_embed_answer *answer, size_t at,
+                         bool as_base64)
 {
-    char text[32];
-    int n = snprintf(text, sizeof text, "%.9g", isfinite(value) ? (double)value : 0.0);
-
-    mt_jw_raw(w, (struct mt_str){text, (size_t)n});
-}
-
-static void write_vector(struct mt_jw *w, const float *values, size_t n, bool as_base64)
-{
-    if (as_base64) {
-        mt_jw_raw(w, MT_STR("\""));
-        mt_base64_add(w->buf, (struct mt_str){(const char *)values, n * sizeof *values},
-                      MT_BASE64_STANDARD);
-        mt_buf_add_char(w->buf, '"');
+    if (!as_base64) {
+        mt_chat__write_vector(w, answer, at);
         return;
     }
-    mt_jw_array(w);
-    for (size_t i = 0; i < n; i++)
-        write_float(w, values[i]);
-    mt_jw_end(w);
+    const float *row = answer->values + at * answer->dims;
+    mt_jw_raw(w, MT_STR("\""));
+    mt_base64_add(w->buf, (struct mt_str){(const char *)row, answer->dims * sizeof *row},
+                  MT_BASE64_STANDARD);
+    mt_buf_add_char(w->buf, '"');
 }
 
 static void encode_answer(const struct mt_embed_request *request,
@@ -113,7 +101,7 @@ static void encode_answer(const struct mt_embed_request *request,
         mt_jw_kcstr(&w, "object", "embedding");
         mt_jw_ki64(&w, "index", (int64_t)i);
         mt_jw_key(&w, "embedding");
-        write_vector(&w, answer->values + i * answer->dims, answer->dims, request->base64);
+        write_vector(&w, answer, i, request->base64);
         mt_jw_end(&w);
     }
     mt_jw_end(&w);
@@ -168,6 +156,7 @@ static mt_rc encode_request(const struct mt_embed_request *request, struct mt_st
 struct rows {
     struct mt_arena *arena;
     float *values; /* n x dims, once the first vector has told dims */
+    bool *is_read; /* n: each row is told once */
     size_t n, dims;
     struct mt_err *err;
 };
@@ -180,7 +169,7 @@ static mt_rc malformed(const struct rows *rows, size_t at, const char *what)
 /* Where row at goes; the first row decides how wide they are. */
 static mt_rc row_of(struct rows *rows, size_t at, size_t dims, float **out)
 {
-    if (dims == 0 || dims > DIMS_MAX)
+    if (dims == 0 || dims > MT_CHAT_DIMS_MAX)
         return malformed(rows, at, "expected a vector");
     if (rows->values == NULL) {
         rows->values = mt_arena_get(rows->arena, rows->n * dims, sizeof *rows->values);
@@ -210,7 +199,7 @@ static mt_rc read_numbers(struct rows *rows, size_t at, const struct mt_json *li
 
 static mt_rc read_base64(struct rows *rows, size_t at, const struct mt_json *value)
 {
-    MT_CLEANUP(mt_buf_fini) struct mt_buf bytes = MT_BUF_INIT(DIMS_MAX * sizeof(float));
+    MT_CLEANUP(mt_buf_fini) struct mt_buf bytes = MT_BUF_INIT(MT_CHAT_DIMS_MAX * sizeof(float));
     struct mt_str text;
     float *to = NULL;
 
@@ -234,6 +223,9 @@ static mt_rc read_row(struct rows *rows, size_t position, const struct mt_json *
     if (mt_json_get(entry, "index") != NULL &&
         !mt_json_i64(mt_json_get(entry, "index"), 0, (int64_t)rows->n - 1, &index))
         return malformed(rows, position, "its index is out of range");
+    if (rows->is_read[index])
+        return malformed(rows, position, "its index was there before");
+    rows->is_read[index] = true;
     if (mt_json_type(value) == MT_JSON_STRING)
         return read_base64(rows, (size_t)index, value);
     if (mt_json_type(value) == MT_JSON_ARRAY)
@@ -253,6 +245,9 @@ static mt_rc decode_answer(const struct mt_json *body, struct mt_arena *arena,
     if (mt_json_type(data) != MT_JSON_ARRAY || rows.n == 0 || rows.n > MT_EMBED_INPUTS_MAX)
         return MT_FAIL(err, MT_E_UPSTREAM, "data: expected 1 to %d vectors",
                        MT_EMBED_INPUTS_MAX);
+    rows.is_read = mt_arena_get(arena, rows.n, sizeof *rows.is_read);
+    if (rows.is_read == NULL)
+        return mt_arena_fail(arena, err);
     for (const struct mt_json *e = mt_json_first(data); e != NULL; e = mt_json_next(e))
         MT_TRY(read_row(&rows, i++, e));
     (void)mt_json_str(mt_json_get(body, "model"), arena, &model); /* it may be missing */

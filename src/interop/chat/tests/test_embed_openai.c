@@ -119,6 +119,7 @@ static void malformed_answers_are_the_endpoints_fault(void **state)
         "{\"data\":[{\"embedding\":[\"a\"]}]}",
         "{\"data\":[{\"embedding\":[1]},{\"embedding\":[1,2]}]}",
         "{\"data\":[{\"index\":7,\"embedding\":[1]}]}",
+        "{\"data\":[{\"index\":0,\"embedding\":[1]},{\"index\":0,\"embedding\":[1]}]}",
         "{\"data\":[{\"embedding\":\"AAA\"}]}",
         "{\"data\":[{\"embedding\":\"AAAA\"}]}",
         "{\"data\":[{\"embedding\":\"!\"}]}",
