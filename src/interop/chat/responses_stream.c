@@ -439,13 +439,15 @@ static void on_end(struct encoder *e, struct mt_buf *out)
     e->is_ended = true;
 }
 
-/* Clients that go by exceptions read "error", those that go by events "response.failed". */
+/* Clients that go by exceptions read "error", those that go by events "response.failed"; both
+ * want response.created before. */
 static void on_error(struct encoder *e, const struct mt_chat_error *error, struct mt_buf *out)
 {
     struct mt_responses__outcome outcome = {
         .status = "failed", .error = error, .items = e->items, .usage = NULL};
     struct mt_jw w;
 
+    start(e, out);
     event_begin(e, &w, out, "error");
     mt_jw_kcstr(&w, "code", mt_responses__error_code(error));
     mt_jw_kstr(&w, "message", error->message);
@@ -455,8 +457,7 @@ static void on_error(struct encoder *e, const struct mt_chat_error *error, struc
     else
         mt_jw_null(&w);
     event_end(&w, out);
-    if (e->is_started)
-        lifecycle(e, out, "response.failed", &outcome);
+    lifecycle(e, out, "response.failed", &outcome);
     e->is_ended = true;
 }
 
