@@ -82,25 +82,24 @@ static void end(struct mt_http_call *call, enum mt_http_end how, const struct mt
 {
     detach(call);
     call->state = MT_HTTP_CALL_ENDING;
+    call->client->is_ending = true;
     if (call->ops.on_end != NULL)
         call->ops.on_end(call->ctx, call, how, err);
+    call->client->is_ending = false;
     retire(call);
 }
 
-static const struct {
-    mt_rc rc;
-} end_rule[] = {
-    [MT_HTTP_DONE] = {MT_OK},           [MT_HTTP_NOT_CONNECTED] = {MT_E_UPSTREAM},
-    [MT_HTTP_BROKEN] = {MT_E_UPSTREAM}, [MT_HTTP_TIMED_OUT] = {MT_E_TIMEOUT},
-    [MT_HTTP_TOO_BIG] = {MT_E_TOOBIG},
+static const mt_rc end_rc[] = {
+    [MT_HTTP_DONE] = MT_OK,           [MT_HTTP_NOT_CONNECTED] = MT_E_UPSTREAM,
+    [MT_HTTP_BROKEN] = MT_E_UPSTREAM, [MT_HTTP_TIMED_OUT] = MT_E_TIMEOUT,
+    [MT_HTTP_TOO_BIG] = MT_E_TOOBIG,
 };
 
 static void end_failed(struct mt_http_call *call, enum mt_http_end how, const char *text)
 {
     struct mt_err err = {0};
 
-    mt_rc rc = MT_FAIL(&err, end_rule[how].rc, "%s", text);
-    (void)rc;
+    (void)MT_FAIL(&err, end_rc[how], "%s", text);
     end(call, how, &err);
 }
 
@@ -396,7 +395,7 @@ void mt_http_client_free(struct mt_http_client *client)
 
     if (client == NULL)
         return;
-    MT_ASSERT(client->in_curl == 0);
+    MT_ASSERT(client->in_curl == 0 && !client->is_ending);
     while (client->active != NULL) {
         call = client->active;
         detach(call);

@@ -70,6 +70,7 @@ struct mt_http_client {
     unsigned spare_n;
     unsigned idle_max;
     unsigned in_curl;
+    bool is_ending; /* on_end is running */
     unsigned handles_n;
     int64_t deadline_at_ms; /* 0 = not started */
     uv_timer_t timer;       /* libcurl's */

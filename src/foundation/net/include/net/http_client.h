@@ -22,7 +22,8 @@ struct mt_http_client_opts {
 
 mt_rc mt_http_client_new(struct mt_loop *loop, const struct mt_http_client_opts *opts,
                          struct mt_http_client **out, struct mt_err *err);
-/** Cancels calls in flight without their callbacks, and frees. NULL is allowed. */
+/** Cancels calls in flight without their callbacks, and frees. Not from within the client's
+ *  callbacks. NULL is allowed. */
 void mt_http_client_free(struct mt_http_client *client);
 
 enum mt_http_end {
@@ -62,13 +63,15 @@ struct mt_http_request {
     int64_t total_timeout_ms;   /* 0 = none */
 };
 
-/** Start a request. Strings but the body are copied.
+/** Start a request. Strings but the body are copied. Content-Length and Transfer-Encoding are
+ *  the client's own to set; a body without Content-Type goes without one.
  *  @return MT_OK, MT_E_INVALID (URL or header), MT_E_NOMEM; then no callback will run */
 mt_rc mt_http_request(struct mt_http_client *client, const struct mt_http_request *request,
                       const struct mt_http_call_ops *ops, void *ctx, struct mt_http_call **out,
                       struct mt_err *err);
 
-/** A header of the answer, empty if none; lives until the call ends. Name in any case. */
+/** A header of the answer, empty if none; lives until the call ends. Name in any case; the
+ *  first of several. */
 struct mt_str mt_http_call_header(const struct mt_http_call *call, const char *name);
 
 /** Hold back / let go the answer's bytes (back-pressure down to the socket). */

@@ -11,7 +11,9 @@
  * The server refuses by itself, with the error body that the owner's error_body hook writes:
  * malformed requests, both Content-Length and Transfer-Encoding, headers over header_bytes_max
  * (431), bodies over body_bytes_max (413), headers not complete within header_timeout_ms and
- * bodies slower than body_timeout_ms between pieces (408).
+ * bodies slower than body_timeout_ms between pieces (408). What libmicrohttpd cannot read at
+ * all (no HTTP, no colon, an unreadable number of bytes, a header over twice the limit) gets
+ * its own page. After each refusal the connection is closed.
  * Thread rule: the loop's. */
 #ifndef MT_NET_HTTP_SERVER_H
 #define MT_NET_HTTP_SERVER_H
@@ -34,7 +36,7 @@ struct mt_http_server_ops {
     void (*on_request_end)(void *ctx, struct mt_http_exchange *x);
     /** A streamed answer's queue, full before (see mt_http_send), has room again. */
     void (*on_drained)(void *ctx, struct mt_http_exchange *x);
-    /** The client left before the answer was complete. */
+    /** The client left, or had to be cut off, before the answer was complete. */
     void (*on_gone)(void *ctx, struct mt_http_exchange *x);
     void (*on_closed)(void *ctx, struct mt_http_exchange *x);
     /** Body and content type for an error that the server itself answers. path may be empty. */
@@ -65,8 +67,8 @@ uint16_t mt_http_server_port(const struct mt_http_server *server);
 void mt_http_server_drain(struct mt_http_server *server);
 unsigned mt_http_server_open_n(const struct mt_http_server *server); /* exchanges in flight */
 
-/** Close connections (on_gone and on_closed run for those in flight) and free. NULL is allowed.
- */
+/** Close connections (on_gone and on_closed run for those in flight) and free. Not from within
+ *  the server's callbacks. NULL is allowed. */
 void mt_http_server_free(struct mt_http_server *server);
 
 /* Request. Slices live until on_closed, but those of headers only until the answer begins. */
