@@ -87,6 +87,8 @@ void mt_openai__meter_answer(struct mt_chat_meter *meter, const struct mt_json *
 /* --- openai_chat_*.c: the parts of one codec --- */
 mt_rc mt_openai__decode_chat(const struct mt_json *body, const struct mt_chat_route *route,
                              struct mt_chat_request *out, struct mt_err *err);
+mt_rc mt_openai__read_messages(const struct mt_json *body, struct mt_chat_request *out,
+                               struct mt_err *err);
 mt_rc mt_openai__encode_chat(const struct mt_chat_request *request, struct mt_str model,
                              struct mt_buf *body, struct mt_buf *path,
                              struct mt_chat_notes *notes, struct mt_err *err);
