@@ -48,6 +48,15 @@ static const struct block {
     [30] = {1, 2},     [34] = {256, 54},  [35] = {256, 66},  [39] = {32, 17},
 };
 
+/* Names of the tensor types, for files that do not say general.file_type. */
+static const char *const type_names[MT_ARRAY_LEN(blocks)] = {
+    [0] = "F32",    [1] = "F16",     [2] = "Q4_0",     [3] = "Q4_1",    [6] = "Q5_0",
+    [7] = "Q5_1",   [8] = "Q8_0",    [10] = "Q2_K",    [11] = "Q3_K",   [12] = "Q4_K",
+    [13] = "Q5_K",  [14] = "Q6_K",   [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS",
+    [19] = "IQ1_S", [20] = "IQ4_NL", [21] = "IQ3_S",   [22] = "IQ2_S",  [23] = "IQ4_XS",
+    [29] = "IQ1_M", [30] = "BF16",   [34] = "TQ1_0",   [35] = "TQ2_0",  [39] = "MXFP4",
+};
+
 /* general.file_type. */
 static const char *const file_types[] = {
     [0] = "F32",      [1] = "F16",      [2] = "Q4_0",    [3] = "Q4_1",    [7] = "Q8_0",
@@ -79,6 +88,7 @@ struct context {
     int64_t file_bytes;
     uint64_t alignment;
     int64_t file_type;
+    uint64_t type_elements[MT_ARRAY_LEN(blocks)];
 };
 
 static const char *take(struct reader *in, uint64_t n)
@@ -329,11 +339,12 @@ static mt_rc read_tensor(struct context *c, uint64_t *data_end, struct mt_err *e
         return corrupt(&c->in, err, "a tensor larger than any file");
     if (offset % c->alignment != 0)
         return corrupt(&c->in, err, "a tensor that is not aligned");
-    c->out->parameters_n += (int64_t)elements;
-    if (c->out->parameters_n < 0)
+    if (__builtin_add_overflow(c->out->parameters_n, (int64_t)elements, &c->out->parameters_n))
         return corrupt(&c->in, err, "more parameters than any file");
     if (end > *data_end)
         *data_end = end;
+    if (type < MT_ARRAY_LEN(c->type_elements))
+        c->type_elements[type] += elements; /* no overflow: the sum was checked above */
     return MT_OK;
 }
 
@@ -372,6 +383,19 @@ static mt_rc read_head(struct context *c, uint64_t *tensors_n, uint64_t *keys_n,
     return MT_OK;
 }
 
+/* The file's word for it, else the type that holds most of the elements. */
+static const char *quantization(const struct context *c)
+{
+    size_t most = 0;
+
+    if (c->file_type >= 0 && (size_t)c->file_type < MT_ARRAY_LEN(file_types))
+        return file_types[c->file_type];
+    for (size_t i = 1; i < MT_ARRAY_LEN(blocks); i++)
+        if (c->type_elements[i] > c->type_elements[most])
+            most = i;
+    return c->type_elements[most] > 0 ? type_names[most] : NULL;
+}
+
 static mt_rc read_all(struct context *c, struct mt_err *err)
 {
     uint64_t tensors_n = 0;
@@ -384,8 +408,7 @@ static mt_rc read_all(struct context *c, struct mt_err *err)
     MT_TRY(read_tensors(c, tensors_n, err));
     if (c->out->architecture.len == 0)
         return MT_FAIL(err, MT_E_CORRUPT, "GGUF header: no 'general.architecture'");
-    if (c->file_type >= 0 && (size_t)c->file_type < MT_ARRAY_LEN(file_types))
-        c->out->quantization = mt_str_of(file_types[c->file_type]);
+    c->out->quantization = mt_str_of(quantization(c));
     return MT_OK;
 }
 

@@ -9,7 +9,7 @@
 
 #include "net/loop.h"
 
-enum { WATCHDOG_MS = 60000 };
+enum { WATCHDOG_MS = 20000 };
 
 static void on_watchdog(void *arg)
 {
