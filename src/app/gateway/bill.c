@@ -47,6 +47,10 @@ static void dearest(struct session *s)
         s->bill.has_price = true;
         if (price.input_usd_micro > most->input_usd_micro)
             most->input_usd_micro = price.input_usd_micro;
+        if (price.cached_usd_micro > most->input_usd_micro)
+            most->input_usd_micro = price.cached_usd_micro;
+        if (price.cache_write_usd_micro > most->input_usd_micro)
+            most->input_usd_micro = price.cache_write_usd_micro;
         if (price.output_usd_micro > most->output_usd_micro)
             most->output_usd_micro = price.output_usd_micro;
         if (price.request_usd_micro > most->request_usd_micro)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* "How many tokens is this?": exact from a local model, otherwise estimated. */
-#include "chat/splice.h"
 #include "gateway_priv.h"
 
 static mt_rc count(struct session *s, struct mt_chat_request *request, struct mt_err *err,
@@ -47,31 +46,14 @@ void count_body(struct session *s, const struct mt_json *root, decode_fn *decode
     session_answer_json(s, 200, &body);
 }
 
-/* Anthropic asks without max_tokens, which its messages must have: the count does not need it.
- */
-static struct mt_str with_max_tokens(struct session *s, const struct mt_json *root,
-                                     struct mt_buf *out)
-{
-    const struct mt_splice edits[] = {{.key = "max_tokens", .raw = MT_STR("1")}};
-
-    if (mt_json_get(root, "max_tokens") != NULL)
-        return mt_buf_str(&s->body);
-    mt_splice(root, mt_buf_str(&s->body), edits, 1, out);
-    return mt_buf_str(out);
-}
-
 void handle_count(struct session *s)
 {
-    MT_CLEANUP(mt_buf_fini) struct mt_buf spliced = MT_BUF_INIT(s->body.len + 1024);
     const struct mt_json *root;
     struct mt_err err = {0};
 
-    mt_rc rc = mt_json_parse(s->gw->doc, mt_buf_str(&s->body), &root, &err);
-    if (rc == MT_OK && s->route->dialect == MT_DIALECT_ANTHROPIC)
-        rc = mt_json_parse(s->gw->doc, with_max_tokens(s, root, &spliced), &root, &err);
-    if (rc < 0)
+    if (mt_json_parse(s->gw->doc, mt_buf_str(&s->body), &root, &err) != MT_OK)
         session_fail_rc(s, &err);
     else
         count_body(s, root, mt_chat_codec(s->route->dialect)->decode_request,
-                   &(struct mt_chat_route){0});
+                   &(struct mt_chat_route){.count_only = true});
 }

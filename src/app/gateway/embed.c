@@ -30,17 +30,22 @@ static const struct mt_embed_codec *codec_of(const struct session *s)
     return &mt_embed_openai;
 }
 
-static void answer(struct embed *embed, const struct mt_embed_answer *answer)
+static void answer(struct embed *embed, const struct mt_embed_answer *vectors)
 {
     struct ask *ask = embed->ask;
     struct session *s = ask->s;
     struct mt_err err = {0};
     MT_CLEANUP(mt_buf_fini)
     struct mt_buf body = MT_BUF_INIT((size_t)s->board->config->answer_bytes_max);
+    struct mt_embed_answer told = *vectors;
 
-    ask->usage = answer->usage;
-    ask->has_usage = answer->usage.input_tokens > 0;
-    embed->codec->encode_answer(&embed->request, answer, ask->peek.model, &body);
+    if (told.usage.input_tokens == 0) { /* the endpoint did not say */
+        told.usage.input_tokens = ask->reply.input_tokens;
+        told.usage.is_estimate = true;
+    }
+    ask->usage = told.usage;
+    ask->has_usage = true;
+    embed->codec->encode_answer(&embed->request, &told, ask->peek.model, &body);
     if (mt_buf_check(&body, "answer", &err) != MT_OK) {
         ask_fail_rc(ask, &err);
         return;
@@ -61,7 +66,6 @@ static void on_embed(void *ctx, const struct mt_embed_answer *vectors,
     leg->run = NULL;
     if (vectors != NULL) {
         ask->winner = leg;
-        ask->usage = vectors->usage;
         ask_leg_ok(leg);
         answer(embed, vectors);
         return;

@@ -111,6 +111,13 @@ static void meter_answer(struct mt_chat_meter *meter, const struct mt_json *body
     meter->has_error = mt_json_type(mt_json_get(body, "error")) == MT_JSON_OBJECT;
 }
 
+static void encode_token_count(int64_t input_tokens, struct mt_buf *out)
+{
+    mt_buf_add_cstr(out, "{\"object\":\"response.input_tokens\",\"input_tokens\":");
+    mt_buf_add_i64(out, input_tokens);
+    mt_buf_add_char(out, '}');
+}
+
 const struct mt_chat_codec mt_codec_openai_responses = {
     .dialect = MT_DIALECT_OPENAI_RESPONSES,
     .name = "openai-responses",
@@ -121,6 +128,7 @@ const struct mt_chat_codec mt_codec_openai_responses = {
     .encode_event = mt_responses__encode_event,
     .encode_answer = mt_responses__encode_answer,
     .encode_error = mt_openai__write_error,
+    .encode_token_count = encode_token_count,
     .error_status = mt_openai__error_status,
     .encode_request = mt_responses__encode_request,
     .decoder_new = mt_responses__decoder_new,
