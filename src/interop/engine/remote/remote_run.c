@@ -319,6 +319,18 @@ static void on_end(void *ctx, struct mt_http_call *call, enum mt_http_end end,
 
 /* ------------------------------------------------------------------ sending */
 
+/* A header the caller sent stands instead of ours: an API version belongs to its body. */
+static size_t put_header(struct mt_http_header *headers, size_t n, const char *name,
+                         struct mt_str value)
+{
+    size_t at = 0;
+
+    while (at < n && !mt_str_ieq(mt_str_of(headers[at].name), mt_str_of(name)))
+        at++;
+    headers[at] = (struct mt_http_header){name, value};
+    return at == n ? n + 1 : n;
+}
+
 /* Headers of the caller to pass on: "name: value" lines made by the gateway. */
 static size_t add_caller_headers(struct mt_str lines, struct mt_arena *arena,
                                  struct mt_http_header *headers, size_t n)
@@ -329,9 +341,16 @@ static size_t add_caller_headers(struct mt_str lines, struct mt_arena *arena,
         struct mt_str copy = mt_arena_str(arena, name);
         if (copy.len == 0)
             continue;
-        headers[n++] = (struct mt_http_header){copy.at, mt_str_trim(line)};
+        n = put_header(headers, n, copy.at, mt_str_trim(line));
     }
     return n;
+}
+
+/* Headers of one provider mean nothing to another. */
+static bool speaks_as_caller(const struct mt_engine_run *run)
+{
+    return !run->is_embed && (run->chat.lane == MT_LANE_FORWARD ||
+                              run->chat.request->dialect == run->remote->codec->dialect);
 }
 
 mt_rc remote__run_send(struct mt_engine_run *run, struct mt_str path, struct mt_str body,
@@ -352,7 +371,7 @@ mt_rc remote__run_send(struct mt_engine_run *run, struct mt_str path, struct mt_
             (struct mt_http_header){remote->auth_header, mt_secret_view(&remote->auth)};
     if (request_id.len > 0)
         headers[n++] = (struct mt_http_header){"x-request-id", request_id};
-    if (!run->is_embed)
+    if (speaks_as_caller(run))
         n = add_caller_headers(run->chat.caller_headers, &run->arena, headers, n);
     const struct mt_http_request request = {
         .method = "POST",
