@@ -33,6 +33,8 @@ static size_t on_line(char *at, size_t size, size_t n, void *ctx)
         return len;
     call->has_head = true;
     call->last_ms = mt_loop_now_ms(call->client->loop);
+    mt_http__deadline_by(call->client,
+                         mt_http__call_deadline_ms(call)); /* silence counts now */
     if (call->ops.on_head != NULL)
         call->ops.on_head(call->ctx, call, (int)status);
     return call->state == MT_HTTP_CALL_ACTIVE ? len : 0;
@@ -288,6 +290,7 @@ void mt_http_call_resume(struct mt_http_call *call)
 {
     call->is_paused = false;
     call->last_ms = mt_loop_now_ms(call->client->loop);
+    mt_http__deadline_by(call->client, mt_http__call_deadline_ms(call));
     if (!call->is_held)
         return;
     call->client->is_sweep_due = true; /* bytes come again from the turn, not from here */

@@ -207,12 +207,11 @@ static int on_timer_wish(CURLM *multi, long timeout_ms, void *ctx)
 
 static void on_deadline(uv_timer_t *timer);
 
-static void deadline_by(struct mt_http_client *client, int64_t at_ms)
+void mt_http__deadline_by(struct mt_http_client *client, int64_t at_ms)
 {
-    int64_t in_ms = at_ms + DEADLINE_SLACK_MS - mt_loop_now_ms(client->loop);
-
     if (at_ms == INT64_MAX || (client->deadline_at_ms != 0 && client->deadline_at_ms <= at_ms))
         return;
+    int64_t in_ms = at_ms + DEADLINE_SLACK_MS - mt_loop_now_ms(client->loop);
     client->deadline_at_ms = at_ms;
     (void)uv_timer_start(&client->deadline, on_deadline, in_ms > 0 ? (uint64_t)in_ms : 0, 0);
 }
@@ -240,7 +239,7 @@ static void on_deadline(uv_timer_t *timer)
     while (end_one_overdue(client, now_ms))
         continue;
     for (struct mt_http_call *call = client->active; call != NULL; call = call->next)
-        deadline_by(client, mt_http__call_deadline_ms(call));
+        mt_http__deadline_by(client, mt_http__call_deadline_ms(call));
 }
 
 static struct mt_http_call *take_spare(struct mt_http_client *client)
@@ -275,7 +274,7 @@ mt_rc mt_http_request(struct mt_http_client *client, const struct mt_http_reques
     call->state = MT_HTTP_CALL_ACTIVE;
     list_push(&client->active, call);
     set_active_n(client, client->active_n + 1);
-    deadline_by(client, mt_http__call_deadline_ms(call));
+    mt_http__deadline_by(client, mt_http__call_deadline_ms(call));
     if (out != NULL)
         *out = call;
     return MT_OK;

@@ -104,4 +104,7 @@ const char *mt_http__call_overdue(const struct mt_http_call *call, int64_t now_m
 /* http_client.c */
 void mt_http__client_turn(struct mt_http_client *client);
 
+/* Look for overdue calls at that time, or earlier. */
+void mt_http__deadline_by(struct mt_http_client *client, int64_t at_ms);
+
 #endif
