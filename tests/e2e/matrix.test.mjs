@@ -91,8 +91,9 @@ for (const client of DRIVERS) {
             assert.ok(got.usage.input >= 11 && got.usage.output >= 5, JSON.stringify(got.usage));
         });
         test(`${name}: stops at the maximum`, async () => {
-            const got = await client.ask(client.open(it.node.url), { model: LOCAL, turns: client.user('copy abcdefghij'), stream, temperature: 0, maxTokens: 3 });
+            const got = await client.ask(client.open(it.node.url), { model: LOCAL, turns: client.user('upper motet'), stream, temperature: 0, maxTokens: 3 });
             assert.equal(got.finish, client.finish.length);
+            assert.equal(got.text, 'MOT');
             assert.equal(got.usage.output, 3);
         });
         test(`${name}: a tool and back`, () => localTools(client, stream));
@@ -118,7 +119,7 @@ async function localTools(client, stream) {
     const second = await client.ask(at, {
         model: LOCAL, turns: client.results(first.turns, first.calls, ['sunny']), stream, temperature: 0, maxTokens: 16,
     });
-    assert.ok(second.usage.input > first.usage.input || second.usage.output > 0);
+    assert.ok(second.usage.input > 0, JSON.stringify(second.usage));
 }
 
 test('a chat stream has no usage chunk unless it was asked for', async () => {

@@ -18,11 +18,13 @@ const it = world((up) => ({
     server: { ping: '300ms' },
     endpoints: [
         ...Array.from({ length: LANES }, (_, i) => lane(up, i)),
+        { name: 'on-1', dialect: 'anthropic', url: up.url, api_key: 'k' },
+        { name: 'on-2', dialect: 'gemini', url: up.url, api_key: 'k' },
         lane(up, 'first', { first_timeout: '200ms' }),
         lane(up, 'idle', { idle_timeout: '200ms' }),
         lane(up, 'one', { concurrent_max: 1 }),
         { name: 'nowhere', dialect: 'openai', url: 'http://127.0.0.1:1' },
-        ...DRIVERS.map((d) => ({ name: `idle-${d.dialect}`, dialect: d.dialect, url: up.url, api_key: 'k', idle_timeout: '200ms' })),
+        ...DRIVERS.flatMap((client) => DRIVERS.map((d) => ({ name: `mid-${client.dialect}-${d.dialect}`, dialect: d.dialect, url: up.url, api_key: 'k', idle_timeout: '200ms' }))),
     ],
     models: [
         alias('twice', ['l0/fail-2-then-ok.twice'], { retries: 2 }),
@@ -37,11 +39,11 @@ const it = world((up) => ({
         alias('resting', ['l17/fail-500.resting']),
         alias('rested', ['l17/ok.rested']),
         alias('goes-on', ['l18/words-6+cut-3.goes-on', 'l19/words-4.went-on'], { continue_stream: true }),
-        alias('goes-on-err', ['up-anthropic/words-6+err-3.goes-on-err', 'up-gemini/words-4.went-on-err'], { continue_stream: true }),
+        alias('goes-on-err', ['on-1/words-6+err-3.goes-on-err', 'on-2/words-4.went-on-err'], { continue_stream: true }),
         alias('stays', ['l20/words-6+cut-3.stays', 'l21/words-4.not-asked'], { retries: 2 }),
         alias('hedged', ['l22/slow-5000.hedged', 'l23/ok.hedge'], { hedge_after: '50ms' }),
         alias('hedge-idle', ['l24/slow-20.quick', 'l25/ok.unneeded'], { hedge_after: '1s' }),
-        alias('first', ['lfirst/hang.first']),
+        alias('first', ['lfirst/hang.nothing']),
         alias('idle', ['lidle/words-9+stall-2.idle']),
         alias('total', ['l26/fail-500.total'], { retries: 20, timeout: '400ms' }),
         alias('total-hang', ['l27/hang.total'], { timeout: '300ms' }),
@@ -155,7 +157,7 @@ for (const client of DRIVERS)
         for (const does of ['err-3', 'cut-3', 'stall-3']) {
             test(`${client.dialect} on ${upstream.dialect}: ${does} raises in the client`, async () => {
                 const tag = `mid-${client.dialect}-${upstream.dialect}-${does}`;
-                const model = does === 'stall-3' ? `idle-${upstream.dialect}/words-9+${does}.${tag}` : `up-${upstream.dialect}/words-9+${does}.${tag}`;
+                const model = `mid-${client.dialect}-${upstream.dialect}/words-9+${does}.${tag}`;
                 await assert.rejects(client.ask(client.open(it.node.url), { model, turns: client.user('x'), stream: true }),
                     (e) => !/AssertionError/.test(e.name) || assert.fail(e));
                 assert.equal(tries(tag).length, 1);
@@ -211,7 +213,7 @@ test('no hedge when the first is quick', async () => {
 test('no first byte in time', async () => {
     const ms = await timed(assert.rejects(ask('first'), (e) => e.status === 504));
     assert.ok(ms < 2000, `${ms} ms`);
-    await it.up.until(() => tries('first').every((r) => r.abortedAt), 'the upstream is let go', 1000);
+    await it.up.until(() => tries('nothing').every((r) => r.abortedAt), 'the upstream is let go', 1000);
 });
 
 test('the whole request has a limit, over all its tries', async () => {

@@ -17,6 +17,7 @@ import * as responses from './upstream/responses.mjs';
 
 const DIALECTS = [openai, responses, anthropic, gemini, ollama];
 const RETRY_AFTER_MS = 10;
+const CUT_MS = 30;
 
 async function bodyOf(req) {
     const parts = [];
@@ -76,6 +77,7 @@ class Exchange {
         for (const frame of dialect.stream(answer, does, this.asked)) {
             if (frame.isContent && record.chunks === does.cut) {
                 this.isOurCut = true;
+                await this.wait(CUT_MS); // what was said before it arrives
                 res.destroy();
                 return;
             }
