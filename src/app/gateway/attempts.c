@@ -3,6 +3,8 @@
  */
 #include "gateway_priv.h"
 
+enum { FORWARD_SLACK = 256 }; /* a longer model name, usage asked for */
+
 /* ------------------------------------------------------------------ targets */
 
 struct mt_engine *ask_engine(const struct ask *ask, size_t target)
@@ -105,6 +107,7 @@ static mt_rc make_forward(struct ask *ask, size_t target, struct mt_err *err)
 
     MT_TRY(mt_json_parse(ask->s->gw->doc, ask->body, &root, err));
     mt_buf_clear(&ask->forward_body);
+    (void)mt_buf_reserve(&ask->forward_body, ask->body.len + FORWARD_SLACK);
     mt_buf_clear(&ask->forward_path);
     ask->codec->forward_body(root, ask->body, model, &ask->forward_body);
     ask->codec->forward_path(&ask->peek, model, &ask->forward_path);

@@ -350,13 +350,26 @@ static void on_headers(void *ctx, struct mt_http_exchange *x)
         (void)admit(s); /* a refusal has answered already */
 }
 
+/* Room for the whole body at once, as far as a length that was only claimed is believed. */
+static void reserve_body(struct session *s)
+{
+    enum { BELIEVED_MAX = 1024 * 1024 };
+    int64_t n;
+
+    if (mt_str_to_i64(mt_http_header(s->x, "content-length"), 1, INT64_MAX, &n))
+        (void)mt_buf_reserve(&s->body, n < BELIEVED_MAX ? (size_t)n : BELIEVED_MAX);
+}
+
 static void on_body(void *ctx, struct mt_http_exchange *x, struct mt_str bytes)
 {
     struct session *s = mt_http_user(x);
 
     (void)ctx;
-    if (s != NULL && !s->is_answered)
-        mt_buf_add(&s->body, bytes);
+    if (s == NULL || s->is_answered)
+        return;
+    if (s->body.len == 0)
+        reserve_body(s);
+    mt_buf_add(&s->body, bytes);
 }
 
 static void on_request_end(void *ctx, struct mt_http_exchange *x)

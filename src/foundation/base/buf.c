@@ -58,7 +58,7 @@ char *mt_buf_reserve(struct mt_buf *buf, size_t n)
             buf->rc = MT_E_NOMEM;
             return NULL;
         }
-        memset(grown + buf->len, 0, cap - buf->len);
+        grown[buf->len] = '\0';
         buf->at = grown;
         buf->cap_ = cap;
     }
