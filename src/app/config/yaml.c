@@ -271,7 +271,8 @@ mt_rc mt_config__yaml(struct mt_str text, const char *name, struct mt_arena *are
     if (yaml_parser_initialize(&parser) == 0)
         return MT_FAIL(err, MT_E_NOMEM, "%s", name);
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text.at, text.len);
+    const char *at = text.at != NULL ? text.at : ""; /* libyaml insists */
+    yaml_parser_set_input_string(&parser, (const unsigned char *)at, text.len);
     r->parser = &parser;
     r->name = name;
     r->arena = arena;

@@ -191,6 +191,22 @@ static void a_file_fills_every_kind_of_key(void **state)
     assert_int_equal(mt_alloc_live, 0);
 }
 
+static void a_file_that_says_nothing_means_the_defaults(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"",    "\n",       "# a\n",   "---\n",
+                                       "~\n", "cache:\n", "keys:\n", "models: []\n"};
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        const struct mt_config *c = NULL;
+        struct mt_err err = {0};
+
+        mt_check_row(rows[i], load(rows[i], &c, &err) == MT_OK);
+        mt_check_row(rows[i], c->cache_ttl_ms == 3600000);
+        mt_config_unref(c);
+    }
+}
+
 static void anchors_paths_and_key_files_work(void **state)
 {
     (void)state;
@@ -617,6 +633,7 @@ int main(void)
         cmocka_unit_test(durations_and_money_are_exact_or_refused),
         cmocka_unit_test(defaults_are_those_of_the_manual),
         cmocka_unit_test(a_file_fills_every_kind_of_key),
+        cmocka_unit_test(a_file_that_says_nothing_means_the_defaults),
         cmocka_unit_test(anchors_paths_and_key_files_work),
         cmocka_unit_test(flags_win_over_environment_over_file),
         cmocka_unit_test(every_mistake_names_its_place),
