@@ -156,12 +156,15 @@ static struct llama_sampler *grammar(struct mt_worker *w, struct mt_choice_run *
     return made;
 }
 
+/* A call that must come is bound to our own form, whatever the template's is: its grammar lets
+ * no word stand before the call. One that may come is written in the template's form. */
 static mt_rc begin_calls(struct mt_worker *w, struct mt_choice_run *choice, struct mt_err *err)
 {
     const struct mt_job *job = choice->ask->job;
+    bool is_forced = job->tools == MT_JOB_TOOLS_FORCED;
     struct mt_tmpl_out out;
 
-    if (w->caps.has_tools) {
+    if (w->caps.has_tools && !is_forced) {
         MT_TRY(mt_worker__render(w, choice->ask->job, &choice->reader, &out, err));
         choice->mode = MT_CALLS_NATIVE;
         if (!out.has_grammar)
@@ -170,7 +173,6 @@ static mt_rc begin_calls(struct mt_worker *w, struct mt_choice_run *choice, stru
         choice->sampler.grammar_is_on = true;
         return choice->sampler.grammar != NULL ? MT_OK : MT_E_INVALID;
     }
-    bool is_forced = job->tools == MT_JOB_TOOLS_FORCED;
     choice->mode = is_forced ? MT_CALLS_OURS : MT_CALLS_MAYBE;
     choice->sampler.grammar = grammar(w, choice, job->call_grammar, err);
     choice->sampler.grammar_is_on = is_forced && choice->text.state != MT_TEXT_THINKING;
@@ -260,7 +262,8 @@ static mt_rc feed_reader(struct sink *s, bool is_end, struct mt_err *err)
     return MT_OK;
 }
 
-/* The first visible character of an answer that may be a tool call decides what it is. */
+/* The first visible character of an answer that may be a tool call decides what it is; thinking
+ * may come before. */
 static mt_rc decide(struct sink *s, struct mt_str piece, llama_token token, struct mt_err *err)
 {
     struct mt_choice_run *choice = s->choice;
@@ -269,18 +272,19 @@ static mt_rc decide(struct sink *s, struct mt_str piece, llama_token token, stru
     mt_buf_add(&choice->answer, piece);
     MT_TRY(mt_buf_check(&choice->answer, "an answer", err));
     seen = mt_str_trim(mt_buf_str(&choice->answer));
-    bool is_thinking =
-        mt_str_starts(seen, MT_STR("<")) || choice->text.state == MT_TEXT_THINKING;
     if (seen.len == 0)
         return MT_OK;
-    if (!is_thinking && seen.at[0] == '{' &&
+    if (seen.at[0] == '{' && mt_text_out_is_empty(&choice->text) &&
         mt_sampler__try_grammar(s->w, &choice->sampler, token)) {
         choice->mode = MT_CALLS_OURS;
         choice->sampler.grammar_is_on = true;
         return mt_call_out_feed(&choice->calls, seen, err);
     }
-    choice->mode = MT_CALLS_NONE;
-    return mt_text_out_feed(&choice->text, mt_buf_str(&choice->answer), err);
+    MT_TRY(mt_text_out_feed(&choice->text, mt_buf_str(&choice->answer), err));
+    mt_buf_clear(&choice->answer);
+    if (choice->text.state == MT_TEXT_ANSWER)
+        choice->mode = MT_CALLS_NONE;
+    return MT_OK;
 }
 
 /* Bytes of a token on their way. */

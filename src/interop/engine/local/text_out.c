@@ -184,6 +184,11 @@ mt_rc mt_text_out_finish(struct mt_text_out *out, struct mt_err *err)
     return mt_buf_check(&out->clean_, "text of an answer", err);
 }
 
+bool mt_text_out_is_empty(const struct mt_text_out *out)
+{
+    return out->held_.len == 0;
+}
+
 /* --- tool calls --- */
 
 static const struct mt_str call_head = MT_STR_INIT("{\"name\":\"");

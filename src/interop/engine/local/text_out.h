@@ -38,6 +38,9 @@ mt_rc mt_text_out_feed(struct mt_text_out *out, struct mt_str bytes, struct mt_e
 /** The answer ended: give out what was held back. */
 mt_rc mt_text_out_finish(struct mt_text_out *out, struct mt_err *err);
 
+/** Is nothing held back? Then what is fed next begins something. */
+bool mt_text_out_is_empty(const struct mt_text_out *out);
+
 /* A tool call of the form that our own grammar allows:
  * {"name":"...","arguments":{...}} and, after a line break, perhaps more of them. */
 enum mt_call_event { MT_CALL_NAME, MT_CALL_ARGS };

@@ -15,9 +15,11 @@
 #include "worker_priv.h"
 
 enum {
-    SHARE_FIRST = 64,
-    STEP_TARGET_MS = 40, /* a step with prompt tokens is kept about this long */
-    ROOM_POLL_MS = 20,   /* while the loop has not taken the pieces */
+    SHARE_MIN = 64,                 /* fewer prompt tokens use the machine badly */
+    SHARE_ALONE = MT_UBATCH_TOKENS, /* while nobody speaks who would have to wait */
+    STEP_TARGET_MS =
+        100, /* a step of prompt tokens beside speaking ones is kept about this long */
+    ROOM_POLL_MS = 20, /* while the loop has not taken the pieces */
 };
 
 /* Between the thread and the loop. */
@@ -286,7 +288,7 @@ static bool may_go_on(const struct mt_choice_run *choice)
 
 static void fill_batch(struct mt_worker *w)
 {
-    size_t share = w->share;
+    size_t share;
 
     w->batch.n_tokens = 0;
     for (size_t i = 0; i < w->slots_n; i++) {
@@ -297,6 +299,8 @@ static void fill_batch(struct mt_worker *w)
         if (choice->state == MT_CHOICE_SPEAKS && may_go_on(choice))
             put(w, choice, choice->next, true);
     }
+    w->speakers_n = (size_t)w->batch.n_tokens;
+    share = w->speakers_n > 0 ? w->share : SHARE_ALONE;
     for (size_t i = 0; i < w->slots_n && share > 0; i++) {
         /* a different one comes first each time, so that a long prompt does not starve others
          */
@@ -306,18 +310,19 @@ static void fill_batch(struct mt_worker *w)
     }
 }
 
-/* Prompt tokens per step follow the machine: more while steps are short, fewer when long. */
-static void adapt_share(struct mt_worker *w, int64_t took_ns, bool has_prompt)
+/* Prompt tokens beside speaking sequences follow the machine: more while steps are short, fewer
+ * when they are long. */
+static void adapt_share(struct mt_worker *w, int64_t took_ns)
 {
     size_t most = MT_BATCH_TOKENS - w->slots_n;
+    size_t prompt_n = (size_t)w->batch.n_tokens - w->speakers_n;
 
-    if (!has_prompt)
+    if (w->speakers_n == 0 || prompt_n == 0)
         return;
-    if (took_ns < STEP_TARGET_MS * 500000LL && w->share < most)
-        w->share *= 2;
-    else if (took_ns > STEP_TARGET_MS * 2000000LL && w->share > SHARE_FIRST / 4)
+    if (took_ns < STEP_TARGET_MS * 500000LL && prompt_n == w->share)
+        w->share = w->share * 2 < most ? w->share * 2 : most;
+    else if (took_ns > STEP_TARGET_MS * 2000000LL && w->share > SHARE_MIN)
         w->share /= 2;
-    w->share = w->share < most ? w->share : most;
 }
 
 static void note_cells(struct mt_choice_run *choice)
@@ -348,10 +353,14 @@ static void undo(struct mt_worker *w, int32_t rc)
         struct mt_choice_run *choice = w->slots[i].choice;
         if (choice == NULL || choice->taken == 0)
             continue;
-        mt_slot__cut(w, &w->slots[i], w->slots[i].cells_n);
+        size_t had_n = w->slots[i].cells_n;
+        mt_slot__cut(w, &w->slots[i], had_n);
         choice->taken = 0;
         choice->batch_at = -1;
-        if (rc != 2) /* 2: aborted, because nobody waits any more */
+        /* 2: aborted, because nobody waits any more. A sequence that could not go back (a
+         * recurrent state) can read its prompt again, but not what it had said. */
+        bool is_lost = w->slots[i].cells_n < had_n && choice->state == MT_CHOICE_SPEAKS;
+        if (rc != 2 || is_lost)
             mt_ask__fail(w, choice->ask, &error);
     }
 }
@@ -402,14 +411,13 @@ static bool step(struct mt_worker *w)
         return has_embedded;
     w->step_n++;
     int64_t begun = mt_worker__now_ns();
-    bool has_prompt = (size_t)w->batch.n_tokens > w->slots_n;
     int32_t rc = w->ll->llama_decode(w->ctx, w->batch);
     int64_t now = mt_worker__now_ns();
     if (rc != 0) {
         undo(w, rc);
         return true;
     }
-    adapt_share(w, now - begun, has_prompt);
+    adapt_share(w, now - begun);
     take_logits(w, now);
     return true;
 }
@@ -514,7 +522,7 @@ static void worker_fini(struct mt_worker *w)
 static mt_rc fill(struct mt_worker *w, const struct mt_worker_opts *opts, struct mt_err *err)
 {
     w->opts = *opts;
-    w->share = SHARE_FIRST;
+    w->share = SHARE_MIN;
     w->name = mt_alloc_cstr(mt_str_of(opts->name));
     w->path = mt_alloc_cstr(mt_str_of(opts->path));
     if (w->name == NULL || w->path == NULL)

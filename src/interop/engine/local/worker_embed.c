@@ -112,7 +112,10 @@ void mt_embed__step(struct mt_worker *w, struct mt_ask *ask)
     size_t dims = ask->job->dims > 0 ? ask->job->dims : model_dims;
 
     ask->is_begun = true;
-    if (embed_one(w, ask, model_dims, dims, &err) < 0)
+    w->embedding = ask;
+    mt_rc rc = embed_one(w, ask, model_dims, dims, &err);
+    w->embedding = NULL;
+    if (rc < 0)
         mt_ask__fail_err(w, ask, &err);
     else if (ask->embedded_n == ask->prompts_n)
         answer(w, ask, dims);

@@ -19,17 +19,27 @@ static bool on_progress(float done, void *ctx)
     return !atomic_load(&w->is_aborted);
 }
 
-/* Long computations end early when nobody waits for them any more. */
+/* Long computations end early when most of their tokens are wanted by nobody any more; what
+ * others lose is computed again. Called by llama.cpp inside a decode or encode, while the
+ * worker's thread stands still. */
 static bool on_abort_check(void *ctx)
 {
     struct mt_worker *w = ctx;
-    bool is_wanted = false;
+    size_t wanted_n = 0;
+    size_t idle_n = 0;
 
     if (atomic_load(&w->is_aborted))
         return true;
-    for (const struct mt_ask *ask = w->asks; ask != NULL; ask = ask->next)
-        is_wanted = is_wanted || !atomic_load(&ask->job->is_canceled);
-    return !is_wanted;
+    if (w->embedding != NULL)
+        return atomic_load(&w->embedding->job->is_canceled);
+    for (size_t i = 0; i < w->slots_n; i++) {
+        const struct mt_choice_run *choice = w->slots != NULL ? w->slots[i].choice : NULL;
+        if (choice != NULL && atomic_load(&choice->ask->job->is_canceled))
+            idle_n += choice->taken;
+        else if (choice != NULL)
+            wanted_n += choice->taken;
+    }
+    return idle_n > wanted_n;
 }
 
 static mt_rc fail(struct mt_worker *w, struct mt_err *err, const char *what)

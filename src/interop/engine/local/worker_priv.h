@@ -152,7 +152,9 @@ struct mt_worker {
     size_t slots_n;
     struct mt_ask *asks; /* in the order they came */
     uint64_t step_n;
-    size_t share; /* prompt tokens per step, so that a step stays short */
+    const struct mt_ask *embedding; /* its text is being computed now; NULL: none */
+    size_t speakers_n;              /* tokens of speaking sequences in the present batch */
+    size_t share;                   /* prompt tokens per step, so that a step stays short */
     uint64_t random;
 };
 
