@@ -125,8 +125,8 @@ static const struct mt_config__key model_keys[] = {
      .help = "ask the next target too when nothing came for so long; 0s: never"},
     {"continue_stream", TYPE_BOOL, AT(continue_stream), .initial = "false",
      .help = "a stream that breaks off goes on at the next target"},
-    {"cache", TYPE_BOOL, AT(cache), .initial = "true",
-     .help = "its answers may be cached, when cache.enabled"},
+    {"cache", TYPE_BOOL, AT(cache),
+     .help = "may its answers be cached? without it: as cache.enabled says"},
     {"limits", TYPE_ITEMS, AT(limits.at), N_AT(limits.n), .max = LIMITS_MAX,
      .items = &limit_group, .help = "what all callers together may use up of it"},
 };

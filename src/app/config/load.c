@@ -152,6 +152,22 @@ static mt_rc find_data_dir(struct mt_config__load *load, struct mt_err *err)
     return config->data_dir.at != NULL ? MT_OK : mt_arena_fail(&load->made->arena, err);
 }
 
+/* A model that does not say whether it may be cached does as the node does. */
+static void inherit_cache(struct mt_config__load *load)
+{
+    struct mt_config *config = &load->made->config;
+    const struct mt_config__key *models = mt_config__find(&mt_config__root, MT_STR("models"));
+    const struct mt_config__key *cache = mt_config__find(models->items, MT_STR("cache"));
+    struct mt_config__origin *origin = &load->made->origins[models - mt_config__root.keys];
+    const union mt_config__value value = {.is_true = config->cache_enabled};
+
+    for (size_t i = 0; i < config->models_n; i++) {
+        void *model = (void *)(uintptr_t)&config->models[i]; /* ours until it is published */
+        if (origin->items[i][cache - models->items->keys].source == FROM_DEFAULT)
+            mt_config__put(cache, model, &value);
+    }
+}
+
 mt_rc mt_config_load(const char *file, char *const *environment,
                      const struct mt_config_flag *flags, size_t flags_n,
                      const struct mt_config **out, struct mt_err *err)
@@ -171,6 +187,7 @@ mt_rc mt_config_load(const char *file, char *const *environment,
         MT_TRY(take_flag(&load, &flags[i], err));
     MT_TRY(mt_config__check(&load, err));
     MT_TRY(find_data_dir(&load, err));
+    inherit_cache(&load);
     *out = &MT_MOVE(made)->config;
     return MT_OK;
 }

@@ -297,5 +297,13 @@ mt_rc mt_config_with_endpoints(const struct mt_config *config,
 mt_rc mt_config_with_models(const struct mt_config *config, const struct mt_config_model *more,
                             size_t more_n, const struct mt_config **out, struct mt_err *err)
 {
-    return with_more(config, "models", (struct mt_config__list){more, more_n}, out, err);
+    const struct mt_config *made = NULL;
+
+    MT_TRY(with_more(config, "models", (struct mt_config__list){more, more_n}, &made, err));
+    for (size_t i = config->models_n; i < made->models_n; i++) {
+        struct mt_config_model *model = (struct mt_config_model *)(uintptr_t)&made->models[i];
+        model->cache = model->cache || made->cache_enabled;
+    }
+    *out = made;
+    return MT_OK;
 }

@@ -481,6 +481,34 @@ static void explain_knows_keys_sections_and_items(void **state)
     }
 }
 
+static void a_model_is_cached_as_the_node_unless_it_says_so(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *yaml;
+        bool want[2];
+    } rows[] = {
+        {"models: [{name: a, path: /a}, {name: b, path: /b, cache: true}]", {false, true}},
+        {"cache: {enabled: true}\nmodels: [{name: a, path: /a}, {name: b, path: /b, cache: "
+         "false}]",
+         {true, false}},
+    };
+    const struct mt_config_model more = {.name = MT_STR("c"), .path = MT_STR("/c")};
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        const struct mt_config *c = NULL;
+        const struct mt_config *with = NULL;
+
+        assert_int_equal(load(rows[i].yaml, &c, NULL), MT_OK);
+        assert_int_equal(mt_config_with_models(c, &more, 1, &with, NULL), MT_OK);
+        mt_check_row(rows[i].yaml, with->models[0].cache == rows[i].want[0]);
+        mt_check_row(rows[i].yaml, with->models[1].cache == rows[i].want[1]);
+        mt_check_row(rows[i].yaml, with->models[2].cache == with->cache_enabled);
+        mt_config_unref(c);
+        mt_config_unref(with);
+    }
+}
+
 static void unreloadable_names_what_needs_a_restart(void **state)
 {
     (void)state;
@@ -642,6 +670,7 @@ int main(void)
         cmocka_unit_test(slips_in_flags_and_environment_are_named),
         cmocka_unit_test(what_is_shown_reads_back_the_same),
         cmocka_unit_test(explain_knows_keys_sections_and_items),
+        cmocka_unit_test(a_model_is_cached_as_the_node_unless_it_says_so),
         cmocka_unit_test(unreloadable_names_what_needs_a_restart),
         cmocka_unit_test(additions_make_a_new_snapshot_that_outlives_the_old),
         cmocka_unit_test(loading_survives_any_oom),

@@ -83,7 +83,7 @@ struct mt_config_model { /* models: local models, aliases with fallbacks, polici
     int64_t total_timeout_ms;      /* whole request, all attempts; 0 = none */
     int64_t hedge_after_ms;        /* 0 = no hedging */
     bool continue_stream; /* a stream that breaks in the middle goes on at the next target */
-    bool cache;           /* may answers be cached? */
+    bool cache;           /* may answers be cached? when not told: as cache_enabled */
     struct mt_config_limits limits;
 };
 
