@@ -286,7 +286,7 @@ void mt_ask__begin(struct mt_worker *w, struct mt_job *job)
     }
     ask->job = job;
     ask->begun_ns = mt_worker__now_ns();
-    ask->load_ns = job->posted_ns < w->facts.load_ns ? w->facts.load_ns : 0;
+    ask->load_ns = job->posted_ns < w->loaded_at_ns ? w->facts.load_ns : 0;
     struct mt_ask **at = &w->asks;
     while (*at != NULL)
         at = &(*at)->next;

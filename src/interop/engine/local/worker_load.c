@@ -232,7 +232,8 @@ mt_rc mt_worker__load(struct mt_worker *w, struct mt_err *err)
         mt_worker__unload(w);
         return rc;
     }
-    w->facts.load_ns = mt_worker__now_ns() - begun;
+    w->loaded_at_ns = mt_worker__now_ns();
+    w->facts.load_ns = w->loaded_at_ns - begun;
     return MT_OK;
 }
 

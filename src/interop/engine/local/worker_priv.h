@@ -143,6 +143,7 @@ struct mt_worker {
     struct mt_tmpl *tmpl;
     struct mt_tmpl_caps caps;
     struct mt_worker_facts facts;
+    int64_t loaded_at_ns;
     int32_t vocab_n;
     bool can_cut; /* the cache can forget the end of a sequence */
 
