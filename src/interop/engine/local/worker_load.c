@@ -100,11 +100,21 @@ static unsigned parallel_that_fits(const struct mt_worker *w)
     return n;
 }
 
+/* A small model's step is over before a second thread has been woken; and threads that wait for
+ * one another by spinning, as ggml's do, stand in each other's way as soon as a core is busy
+ * otherwise. */
+static int32_t threads_for(const struct mt_worker *w)
+{
+    enum { ALONE_BELOW_BYTES = 16 * 1024 * 1024 };
+
+    return w->ll->llama_model_size(w->model) < ALONE_BELOW_BYTES ? 1 : (int32_t)w->opts.threads;
+}
+
 static struct llama_context_params context_params(struct mt_worker *w)
 {
     struct llama_context_params params = w->ll->llama_context_default_params();
 
-    params.n_threads = params.n_threads_batch = (int32_t)w->opts.threads;
+    params.n_threads = params.n_threads_batch = threads_for(w);
     params.no_perf = true;
     params.abort_callback = on_abort_check;
     params.abort_callback_data = w;
