@@ -3,7 +3,7 @@
  * client's dialect as a stream or as one whole answer. */
 #include "gateway_priv.h"
 
-enum { BYTES_PER_TOKEN = 4, LAST_BYTES_MAX = 64 * 1024 * 1024 };
+enum { BYTES_PER_TOKEN = 4, LAST_BYTES_MAX = 64 * 1024 * 1024, OUT_KEEP_BYTES = 256 * 1024 };
 
 static bool is_content(enum mt_event_kind kind)
 {
@@ -51,11 +51,11 @@ static void push(struct ask *ask, struct mt_str bytes)
     if (bytes.len == 0)
         return;
     s->last_sent_ms = mt_loop_now_ms(s->gw->deps.loop);
-    if (mt_http_send(s->x, bytes) == MT_HTTP_PAUSE && !s->is_paused) {
-        s->is_paused = true;
-        if (ask->winner != NULL && ask->winner->run != NULL)
-            ask_engine(ask, ask->winner->target)->ops->pause(ask->winner->run);
-    }
+    if (mt_http_send(s->x, bytes) != MT_HTTP_PAUSE)
+        return;
+    s->is_paused = true; /* whoever runs now, even when another one was told before */
+    if (ask->winner != NULL && ask->winner->run != NULL)
+        ask_engine(ask, ask->winner->target)->ops->pause(ask->winner->run);
 }
 
 void ask_send_raw(struct ask *ask, struct mt_str bytes)
@@ -73,6 +73,8 @@ void ask_send_event(struct ask *ask, const struct mt_chat_event *event)
         push(ask, mt_buf_str(out));
     else
         mt_http_abort(ask->s->x); /* the client must not take a torn stream for a whole one */
+    if (out->len > OUT_KEEP_BYTES)
+        mt_buf_fini(out); /* one huge event is no reason to hold as much for ever */
 }
 
 void ask_whole_headers(struct ask *ask)
@@ -203,6 +205,8 @@ mt_rc ask_deliver(struct ask *ask, const struct mt_chat_event *event, struct mt_
         ask->is_beyond_text = true;
     else if (ask->policy.can_continue)
         mt_buf_add(&ask->said, event->text);
+    if (ask->said.rc != MT_OK)
+        ask->is_beyond_text = true; /* nobody could be told all of it */
     if (ask->s->bill.may_cut && !bill_allows(ask->s, ask->own_tokens)) {
         cut(ask);
         return MT_FAIL(err, MT_E_BUDGET, "the budget is spent");
@@ -302,15 +306,40 @@ void ask_end_ok(struct ask *ask)
 
 /* ------------------------------------------------------------------ the sink */
 
+/* Two legs may run: what they say before an answer concerns the one that will win. */
+static void note_early(struct leg *leg, const struct mt_chat_event *event)
+{
+    if (event->kind == MT_EVENT_START && event->usage.input_tokens > 0)
+        leg->input_tokens = event->usage.input_tokens;
+    if (event->kind != MT_EVENT_USAGE)
+        return;
+    leg->usage = event->usage;
+    leg->has_usage = true;
+}
+
+static void win(struct leg *leg)
+{
+    struct ask *ask = leg->ask;
+
+    ask->winner = leg;
+    ask_stop_other_legs(ask, leg);
+    if (leg->input_tokens > 0)
+        ask->reply.input_tokens = leg->input_tokens;
+    if (leg->has_usage)
+        note_usage(ask, leg->usage);
+}
+
 static mt_rc on_event(void *ctx, const struct mt_chat_event *event, struct mt_err *err)
 {
     struct leg *leg = ctx;
     struct ask *ask = leg->ask;
 
-    if (ask->winner == NULL && is_content(event->kind)) {
-        ask->winner = leg;
-        ask_stop_other_legs(ask, leg);
+    if (ask->winner == NULL && !is_content(event->kind)) {
+        note_early(leg, event);
+        return MT_OK;
     }
+    if (ask->winner == NULL)
+        win(leg);
     mt_rc rc = ask_deliver(ask, event, err);
     if (rc == MT_OK || ask->is_over)
         return rc;
@@ -334,10 +363,8 @@ static void on_end(void *ctx, const struct mt_engine_end *end)
         ask_leg_failed(leg, end);
         return;
     }
-    if (ask->winner == NULL) {
-        ask->winner = leg;
-        ask_stop_other_legs(ask, leg);
-    }
+    if (ask->winner == NULL)
+        win(leg);
     ask_leg_ok(leg);
     ask_end_ok(ask);
 }

@@ -23,6 +23,28 @@ static const char *content_type_of(const struct ask *ask)
     return ask->content_type.len > 0 ? ask->content_type.at : "application/json";
 }
 
+static void fail_leg(struct leg *leg, const char *text)
+{
+    const struct mt_chat_error error = {
+        .kind = MT_CHAT_ERR_UPSTREAM, .message = mt_str_of(text), .retry_after_ms = -1};
+    const struct mt_engine_end end = {.error = &error, .was_sent = true};
+
+    ask_leg_failed(leg, &end);
+}
+
+/* Of a whole answer. One that is too long is not read to its end. */
+static void add_piece(struct leg *leg, struct mt_str bytes)
+{
+    struct ask *ask = leg->ask;
+    struct mt_err err = {0};
+
+    mt_buf_add(&ask->whole, bytes);
+    if (mt_buf_check(&ask->whole, "answer", &err) == MT_OK)
+        return;
+    ask_engine(ask, leg->target)->ops->cancel(MT_MOVE(leg->run));
+    fail_leg(leg, err.text);
+}
+
 static void on_frame(void *ctx, const struct mt_frame *frame)
 {
     struct leg *leg = ctx;
@@ -30,7 +52,7 @@ static void on_frame(void *ctx, const struct mt_frame *frame)
     struct mt_gateway *gw = ask->s->gw;
 
     if (!ask->is_forward_stream) {
-        mt_buf_add(&ask->whole, frame->raw);
+        add_piece(leg, frame->raw);
         return;
     }
     mt_arena_clear(gw->scratch.arena);
@@ -58,15 +80,6 @@ static void take_meter(struct ask *ask)
         .is_estimate = true,
     };
     ask->has_usage = true;
-}
-
-static void fail_leg(struct leg *leg, const char *text)
-{
-    const struct mt_chat_error error = {
-        .kind = MT_CHAT_ERR_UPSTREAM, .message = mt_str_of(text), .retry_after_ms = -1};
-    const struct mt_engine_end end = {.error = &error, .was_sent = true};
-
-    ask_leg_failed(leg, &end);
 }
 
 static void end_stream(struct leg *leg)
@@ -102,7 +115,7 @@ static void end_whole(struct leg *leg)
     take_meter(ask);
     ask_leg_ok(leg);
     ask_whole_headers(ask);
-    ask_finish(ask, MT_OUTCOME_OK, 200);
+    ask_finish(ask, ask->meter.has_error ? MT_OUTCOME_UPSTREAM_ERROR : MT_OUTCOME_OK, 200);
     bill_cost_header(s);
     session_conclude(s, content_type_of(ask), &ask->whole);
 }
@@ -113,8 +126,7 @@ static void on_end(void *ctx, const struct mt_engine_end *end)
 
     leg->run = NULL;
     if (!end->is_ok) {
-        take_meter(leg->ask);
-        ask_leg_failed(leg, end);
+        ask_leg_failed(leg, end); /* what was sent on counts as far as it was metered */
     } else if (leg->ask->is_forward_stream) {
         end_stream(leg);
     } else {

@@ -44,7 +44,11 @@ void ask_free(struct ask *ask)
 
 void ask_client_gone(struct ask *ask)
 {
-    if (!ask->is_over)
+    if (ask->is_over)
+        return;
+    if (ask->s->gw->is_closing) /* it is us who leave */
+        ask_finish(ask, MT_OUTCOME_INTERRUPTED, 0);
+    else
         ask_finish(ask, MT_OUTCOME_CLIENT_GONE, 499);
 }
 
@@ -162,6 +166,8 @@ static mt_rc read_limits(struct ask *ask, struct mt_err *err)
 
     if (latency.len > 0) {
         rc = mt_config_duration(latency, &limit_ms, err);
+        if (rc == MT_OK && limit_ms <= 0)
+            rc = MT_FAIL(err, MT_E_INVALID, "expected more than nothing");
         if (rc < 0)
             return mt_err_wrap(err, rc, "max-latency");
         if (ask->policy.total_timeout_ms == 0 || limit_ms < ask->policy.total_timeout_ms)
@@ -169,6 +175,8 @@ static mt_rc read_limits(struct ask *ask, struct mt_err *err)
     }
     if (cost.len > 0) {
         rc = mt_config_money(cost, &ask->cost_max_usd_nano, err);
+        if (rc == MT_OK && ask->cost_max_usd_nano <= 0)
+            rc = MT_FAIL(err, MT_E_INVALID, "expected more than nothing");
         if (rc < 0)
             return mt_err_wrap(err, rc, "max-cost");
     }
@@ -208,11 +216,11 @@ static void fill_reply(struct ask *ask)
     ask->reply.is_stored = ask->is_stored;
 }
 
-/* Headers of the caller that an endpoint of the same dialect should see. */
+/* Headers of the caller that an endpoint of the same dialect should see. Those that name an
+ * account (openai-organization) do not belong to the node's key. */
 static void keep_caller_headers(struct ask *ask)
 {
-    static const char *const names[] = {"anthropic-beta", "anthropic-version", "openai-beta",
-                                        "openai-organization", "openai-project"};
+    static const char *const names[] = {"anthropic-beta", "anthropic-version", "openai-beta"};
     struct mt_str lines = {NULL, 0};
 
     for (size_t i = 0; i < MT_ARRAY_LEN(names); i++) {

@@ -34,6 +34,8 @@ enum mt_lane ask_lane_for(const struct ask *ask, size_t target)
         return MT_LANE_EVENTS;
     if (ask->policy.can_continue || ask->is_taping || ask->is_stored)
         return MT_LANE_EVENTS;
+    if (ask->encoder != NULL) /* a ping has begun the answer in our words */
+        return MT_LANE_EVENTS;
     bool must_look = ask->s->bill.may_cut || ask->s->board->config->strict_sync;
 
     return ask->peek.stream && must_look ? MT_LANE_EVENTS : MT_LANE_FORWARD;
@@ -77,19 +79,19 @@ void ask_stop_other_legs(struct ask *ask, const struct leg *winner)
         if (leg == winner || !leg->is_in_use)
             continue;
         struct mt_engine_run *run = leg->run;
-        struct board_endpoint *endpoint = endpoint_of(ask, leg->target);
-        bill_attempt(leg, NULL, "stopped");
-        if (endpoint != NULL)
-            mt_breaker_forget(&endpoint->breaker);
-        leg_release(leg);
+        ask_leg_drop(leg);
         if (run != NULL)
             ask_engine(ask, leg->target)->ops->cancel(run);
     }
 }
 
-static bool any_leg(const struct ask *ask)
+static size_t legs_n(const struct ask *ask)
 {
-    return ask->legs[0].is_in_use || ask->legs[1].is_in_use;
+    size_t n = 0;
+
+    for (size_t i = 0; i < ASK_LEGS; i++)
+        n += ask->legs[i].is_in_use;
+    return n;
 }
 
 static int64_t left_ms(const struct ask *ask)
@@ -158,6 +160,13 @@ static void keep_error(struct ask *ask, const struct mt_chat_error *error)
     ask->last_error.param = mt_arena_str(arena, error->param);
 }
 
+/* One attempt is under way, has said nothing, and there is somebody else to ask. */
+static bool may_hedge(const struct ask *ask)
+{
+    return legs_n(ask) == 1 && ask->winner == NULL &&
+           ask->attempt.target + 1 < ask->attempt.targets_n;
+}
+
 static void retry_now(void *arg)
 {
     struct ask *ask = arg;
@@ -167,7 +176,7 @@ static void retry_now(void *arg)
         return;
     }
     ask->is_hedge_armed = false;
-    if (ask->winner == NULL && ask->attempt.target + 1 < ask->attempt.targets_n) {
+    if (may_hedge(ask)) {
         struct mt_attempt_next next = mt_attempt_skip(&ask->attempt);
         act_on(ask, &next);
     }
@@ -185,10 +194,8 @@ static void arm_hedge(struct ask *ask)
 {
     int64_t after_ms = ask->policy_of != NULL ? ask->policy_of->hedge_after_ms : 0;
 
-    if (after_ms <= 0 || ask->winner != NULL ||
-        ask->attempt.target + 1 >= ask->attempt.targets_n)
-        return;
-    ask->is_hedge_armed = wait_ms(ask, after_ms, NULL) == MT_OK;
+    if (after_ms > 0 && may_hedge(ask))
+        ask->is_hedge_armed = wait_ms(ask, after_ms, NULL) == MT_OK;
 }
 
 static void resting(struct ask *ask, const struct board_endpoint *endpoint)
@@ -293,19 +300,21 @@ static void tell_breaker(struct ask *ask, struct board_endpoint *endpoint,
                        error->retry_after_ms);
 }
 
-/* What the client is told when nothing is left to try. A key of the node that an endpoint
- * refuses is not the client's key. */
+/* What the client is told when nothing is left to try. A key or an account of the node that an
+ * endpoint refuses is not the client's: what was said about it stands in the ledger alone. */
 static void give_up(struct ask *ask)
 {
     struct mt_chat_error error = ask->last_error;
 
-    if (error.kind == MT_CHAT_ERR_AUTH || error.kind == MT_CHAT_ERR_PERMISSION) {
-        error.kind = MT_CHAT_ERR_UPSTREAM;
-        error.http_status = 0;
-        error.message =
-            mt_arena_printf(&ask->s->arena, "the endpoint refused this node's key: %.*s",
-                            MT_STR_ARG(error.message));
-    }
+    if (error.kind == MT_CHAT_ERR_AUTH || error.kind == MT_CHAT_ERR_PERMISSION ||
+        error.kind == MT_CHAT_ERR_BUDGET)
+        error = (struct mt_chat_error){
+            .kind = MT_CHAT_ERR_UPSTREAM,
+            .message = error.kind == MT_CHAT_ERR_BUDGET
+                           ? MT_STR("the endpoint refused this node's account")
+                           : MT_STR("the endpoint refused this node's key"),
+            .retry_after_ms = -1,
+        };
     error.is_final = true;
     ask_fail(ask, &error);
 }
@@ -314,22 +323,49 @@ static void give_up(struct ask *ask)
 static void continue_from_said(struct ask *ask)
 {
     struct mt_chat_request *request = &ask->request;
-    struct mt_chat_message *messages =
-        mt_arena_get(&ask->s->arena, request->messages_n + 1, sizeof *messages);
+    size_t n = request->messages_n - ask->is_continued;
+    struct mt_chat_message *messages = mt_arena_get(&ask->s->arena, n + 1, sizeof *messages);
     struct mt_chat_part *part = mt_arena_get(&ask->s->arena, 1, sizeof *part);
 
     if (messages == NULL || part == NULL)
         return; /* the next target then begins anew; the text repeats, nothing is lost */
-    for (size_t i = 0; i < request->messages_n; i++)
+    for (size_t i = 0; i < n; i++)
         messages[i] = request->messages[i];
     part->kind = MT_PART_TEXT;
     part->text = mt_arena_str(&ask->s->arena, mt_buf_str(&ask->said));
-    messages[request->messages_n] =
+    messages[n] =
         (struct mt_chat_message){.role = MT_ROLE_ASSISTANT, .parts = part, .parts_n = 1};
     request->messages = messages;
-    request->messages_n++;
-    mt_buf_clear(&ask->said);
+    request->messages_n = n + 1;
+    ask->is_continued = true;
     mt_chat_note(&ask->notes, "the answer continues at another model after a failure");
+}
+
+/* What we know of the last target's work. */
+static void forget_meters(struct ask *ask)
+{
+    ask->winner = NULL;
+    ask->usage = (struct mt_usage){0};
+    ask->has_usage = false;
+    ask->meter = (struct mt_chat_meter){0};
+    ask->own_tokens = 0;
+    ask->text_bytes = 0;
+}
+
+/* The client has seen nothing of the attempt that failed: neither may the next answer. */
+static mt_rc forget_answer(struct ask *ask, struct mt_err *err)
+{
+    forget_meters(ask);
+    mt_buf_clear(&ask->whole);
+    mt_buf_clear(&ask->tape);
+    mt_buf_clear(&ask->said);
+    mt_buf_clear(&ask->notes.text);
+    ask->is_beyond_text = false;
+    if (ask->collector == NULL)
+        return MT_OK;
+    mt_collector_free(MT_MOVE(ask->collector));
+    return mt_collector_new((size_t)ask->s->board->config->answer_bytes_max, &ask->collector,
+                            err);
 }
 
 static void act_on(struct ask *ask, const struct mt_attempt_next *next)
@@ -338,14 +374,18 @@ static void act_on(struct ask *ask, const struct mt_attempt_next *next)
 
     switch (next->act) {
     case MT_ATTEMPT_GIVE_UP:
-        if (!any_leg(ask))
+        if (legs_n(ask) == 0)
             give_up(ask);
         return;
     case MT_ATTEMPT_CONTINUE:
-        ask->winner = NULL;
+        forget_meters(ask);
         continue_from_said(ask);
         break;
     case MT_ATTEMPT_TRY:
+        if (legs_n(ask) == 0 && forget_answer(ask, &err) != MT_OK) {
+            ask_fail_rc(ask, &err);
+            return;
+        }
         break;
     }
     if (next->after_ms == 0) {
@@ -394,19 +434,25 @@ void ask_leg_failed(struct leg *leg, const struct mt_engine_end *end)
     uint64_t random = 0;
 
     leg_lost(leg, end->error);
-    if (any_leg(ask))
+    if (legs_n(ask) > 0)
         return; /* the hedge, or the one it hedges, is still trying */
     mt_env_random(s->gw->deps.env, &random, sizeof random);
     if (ask->is_beyond_text)
         ask->policy.can_continue = false;
     struct mt_attempt_next next = mt_attempt_failed(&ask->attempt, &ask->policy, &failure,
                                                     mt_loop_now_ms(s->gw->deps.loop), random);
+    if (next.act == MT_ATTEMPT_CONTINUE)
+        bill_lost(leg);
     act_on(ask, &next);
 }
 
 void ask_leg_drop(struct leg *leg)
 {
+    struct board_endpoint *endpoint = endpoint_of(leg->ask, leg->target);
+
     bill_attempt(leg, NULL, "stopped");
+    if (endpoint != NULL)
+        mt_breaker_forget(&endpoint->breaker);
     leg_release(leg);
 }
 

@@ -173,8 +173,10 @@ bool bill_allows(struct session *s, int64_t output_n)
 {
     struct bill *bill = &s->bill;
     int64_t max = s->ask->cost_max_usd_nano;
+    int64_t input_n = s->ask->reply.input_tokens + bill->lost_input_n;
 
-    if (max > 0 && cost(&bill->price, s->ask->reply.input_tokens, output_n) > max)
+    output_n += bill->lost_output_n;
+    if (max > 0 && cost(&bill->price, input_n, output_n) > max)
         return false;
     if (output_n <= bill->held_output_n)
         return true;
@@ -182,8 +184,8 @@ bool bill_allows(struct session *s, int64_t output_n)
     if (step < EXTEND_STEP)
         step = EXTEND_STEP;
     while (mt_ledger_extend(s->gw->deps.ledger, &bill->entry, step, cost(&bill->price, 0, step),
-                            output_n, cost(&bill->price, s->ask->reply.input_tokens, output_n),
-                            NULL, NULL) != MT_OK) {
+                            output_n, cost(&bill->price, input_n, output_n), NULL,
+                            NULL) != MT_OK) {
         if (step <= output_n - bill->held_output_n)
             return false;
         step = output_n - bill->held_output_n; /* not a whole step, but what is needed now */
@@ -232,46 +234,73 @@ static const struct mt_route_target *served_by(const struct ask *ask)
     return target < ask->plan.n ? &ask->plan.targets[target] : NULL;
 }
 
+/* What the present target did: as it says, else as far as we counted. */
+static struct mt_usage usage_so_far(const struct ask *ask)
+{
+    struct mt_usage usage = ask->usage;
+    bool has_worked = ask->is_answering || ask->own_tokens > 0;
+
+    if (ask->has_usage || !has_worked)
+        return usage;
+    if (ask->meter.has_usage) /* the beginning of its account has passed by */
+        usage = ask->meter.usage;
+    if (usage.input_tokens == 0)
+        usage.input_tokens = ask->reply.input_tokens;
+    if (usage.output_tokens < ask->own_tokens)
+        usage.output_tokens = ask->own_tokens;
+    usage.is_estimate = true;
+    return usage;
+}
+
+static int64_t usage_cost(const struct session *s, const struct mt_route_target *target,
+                          const struct mt_usage *usage)
+{
+    struct mt_ledger_price price;
+    const struct mt_ledger_tokens tokens = {
+        .input_n = usage->input_tokens,
+        .output_n = usage->output_tokens,
+        .cached_n = usage->cached_tokens,
+        .cache_write_n = usage->cache_write_tokens,
+        .reasoning_n = usage->reasoning_tokens,
+    };
+
+    if (target == NULL || usage->input_tokens + usage->output_tokens == 0 ||
+        !bill_price(s, target, &price))
+        return 0;
+    return mt_ledger_cost(&price, &tokens);
+}
+
+void bill_lost(const struct leg *leg)
+{
+    struct ask *ask = leg->ask;
+    struct bill *bill = &ask->s->bill;
+    struct mt_usage usage = usage_so_far(ask);
+
+    bill->lost_input_n += usage.input_tokens;
+    bill->lost_output_n += usage.output_tokens;
+    bill->lost_cost_usd_nano = mt_ledger_add(
+        bill->lost_cost_usd_nano, usage_cost(ask->s, &ask->plan.targets[leg->target], &usage));
+}
+
 static void fill_usage(const struct session *s, struct mt_ledger_row *row,
                        enum mt_outcome outcome)
 {
     const struct ask *ask = s->ask;
-    struct mt_usage usage = ask->usage;
-    bool has_worked = ask->is_answering || ask->own_tokens > 0 || ask->has_usage;
+    const struct bill *bill = &s->bill;
+    struct mt_usage usage = usage_so_far(ask);
 
-    row->own_input_n = ask->reply.input_tokens;
-    row->own_output_n = ask->own_tokens;
-    if (!ask->has_usage && has_worked) { /* cut short: as far as we counted */
-        usage.input_tokens = ask->reply.input_tokens;
-        usage.output_tokens = ask->own_tokens;
-        usage.is_estimate = true;
-    }
     if (outcome == MT_OUTCOME_CACHE_HIT)
         usage = (struct mt_usage){0};
-    row->input_n = usage.input_tokens;
-    row->output_n = usage.output_tokens;
+    row->own_input_n = ask->reply.input_tokens + bill->lost_input_n;
+    row->own_output_n = ask->own_tokens + bill->lost_output_n;
+    row->input_n = usage.input_tokens + bill->lost_input_n;
+    row->output_n = usage.output_tokens + bill->lost_output_n;
     row->cached_n = usage.cached_tokens;
     row->cache_write_n = usage.cache_write_tokens;
     row->reasoning_n = usage.reasoning_tokens;
     row->estimated = usage.is_estimate ? MT_ESTIMATED_INPUT | MT_ESTIMATED_OUTPUT : 0;
-}
-
-static void fill_cost(const struct session *s, struct mt_ledger_row *row)
-{
-    const struct mt_route_target *target = served_by(s->ask);
-    struct mt_ledger_price price;
-    const struct mt_ledger_tokens tokens = {
-        .input_n = row->input_n,
-        .output_n = row->output_n,
-        .cached_n = row->cached_n,
-        .cache_write_n = row->cache_write_n,
-        .reasoning_n = row->reasoning_n,
-    };
-
-    if (target == NULL || row->input_n + row->output_n == 0)
-        return;
-    if (bill_price(s, target, &price))
-        row->cost_usd_nano = mt_ledger_cost(&price, &tokens);
+    row->cost_usd_nano =
+        mt_ledger_add(bill->lost_cost_usd_nano, usage_cost(s, served_by(ask), &usage));
 }
 
 static void fill_ask(struct session *s, struct mt_ledger_row *row, enum mt_outcome outcome)
@@ -289,7 +318,6 @@ static void fill_ask(struct session *s, struct mt_ledger_row *row, enum mt_outco
     row->warnings = mt_buf_str(&ask->notes.text);
     row->model_asked = s->bill.model_asked.len > 0 ? s->bill.model_asked : ask->peek.model;
     fill_usage(s, row, outcome);
-    fill_cost(s, row);
 }
 
 void bill_settle(struct session *s, enum mt_outcome outcome, int status)

@@ -24,8 +24,9 @@ struct bill {
     int64_t held_output_n;
     int64_t cost_usd_nano;  /* once settled */
     struct mt_buf attempts; /* JSON array under way */
-    int64_t lost_input_n;   /* of attempts that failed after they were sent */
-    int64_t lost_output_n;
+    int64_t lost_input_n;   /* of attempts whose answers reached the client in part, */
+    int64_t lost_output_n;  /* before it went on elsewhere */
+    int64_t lost_cost_usd_nano;
     struct mt_str error; /* in the session's arena */
     struct mt_str kind;
     struct mt_str model_asked, model_served, endpoint; /* in the arena or the board */
@@ -46,6 +47,9 @@ bool bill_allows(struct session *s, int64_t output_n);
 
 /** One attempt is over: for `motet explain`. error or result says how. */
 void bill_attempt(const struct leg *leg, const struct mt_chat_error *error, const char *result);
+
+/** The answer breaks off here and goes on at another target: keep what this one did. */
+void bill_lost(const struct leg *leg);
 
 void bill_error_text(struct session *s, struct mt_str text);
 

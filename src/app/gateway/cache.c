@@ -96,23 +96,26 @@ void cache_stats(const struct cache *cache, struct cache_stats *out)
 static bool is_cacheable(const struct ask *ask)
 {
     struct mt_str control = mt_http_header(ask->s->x, "cache-control");
-    bool is_wanted =
-        ask->policy_of != NULL ? ask->policy_of->cache : ask->s->board->config->cache_enabled;
+    bool is_wanted = ask->s->board->config->cache_enabled &&
+                     (ask->policy_of == NULL || ask->policy_of->cache);
 
     return is_wanted && !ask->is_stored &&
            mt_str_find(control, MT_STR("no-store")) == control.len;
 }
 
-/* Who asks, in which dialect, and the body but for how it is to be delivered. */
+/* Who asks, in which dialect, with which headers that the endpoint sees, and the body but for
+ * how it is to be delivered. */
 static mt_rc make_key(struct ask *ask, struct mt_err *err)
 {
     static const struct mt_splice edits[] = {{.key = "stream"}, {.key = "stream_options"}};
-    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(ask->body.len + 1024);
+    MT_CLEANUP(mt_buf_fini)
+    struct mt_buf text = MT_BUF_INIT(ask->body.len + ask->caller_headers.len + 1024);
     const struct mt_json *root;
 
     MT_TRY(mt_json_parse(ask->s->gw->doc, ask->body, &root, err));
-    mt_buf_addf(&text, "%d\n%.*s\n%.*s\n", (int)ask->s->route->dialect,
-                MT_STR_ARG(ask->s->key->name), MT_STR_ARG(ask->peek.model));
+    mt_buf_addf(&text, "%d\n%.*s\n%.*s\n%.*s\n", (int)ask->s->route->dialect,
+                MT_STR_ARG(ask->s->key->name), MT_STR_ARG(ask->peek.model),
+                MT_STR_ARG(ask->caller_headers));
     mt_splice(root, ask->body, edits, MT_ARRAY_LEN(edits), &text);
     MT_TRY(mt_buf_check(&text, "cache key", err));
     ask->cache_key = mt_sha256(mt_buf_str(&text));
@@ -135,7 +138,9 @@ static bool answer_from(struct ask *ask, struct entry *entry)
     ask->is_from_cache = true;
     ask->usage = entry->usage;
     ask->has_usage = true;
-    mt_rc rc = mt_tape_play(mt_buf_str(&entry->tape), play, ask, &err);
+    mt_rc rc = ask_decode(ask, &err); /* the encoder looks at what was asked */
+    if (rc == MT_OK)
+        rc = mt_tape_play(mt_buf_str(&entry->tape), play, ask, &err);
     if (rc == MT_OK) {
         ask_end_ok(ask);
         return true;

@@ -7,6 +7,15 @@ enum { SCRATCH_MAX = 64 * 1024 * 1024, OUT_MAX = 64 * 1024 * 1024, TICK_MS = 100
 
 /* ------------------------------------------------------------------ silence */
 
+static bool is_in_our_words(const struct ask *ask)
+{
+    for (size_t i = 0; i < ASK_LEGS; i++) {
+        if (ask->legs[i].is_in_use && ask->legs[i].lane != MT_LANE_EVENTS)
+            return false;
+    }
+    return ask_lane_for(ask, ask->attempt.target) == MT_LANE_EVENTS;
+}
+
 /* A stream whose engine is silent gets a sign of life, so that nobody between us and the client
  * takes the connection for dead. Before the first byte it is begun by that: no content has been
  * sent, so another target can still be tried. The fast lane's bytes are the endpoint's own
@@ -16,8 +25,7 @@ static void ping(struct session *s)
     const struct mt_chat_event event = {.kind = MT_EVENT_PING};
     struct ask *ask = s->ask;
 
-    if (s->is_gone || s->is_paused || s->is_held ||
-        ask_lane_for(ask, ask->attempt.target) != MT_LANE_EVENTS)
+    if (s->is_gone || s->is_paused || s->is_held || !is_in_our_words(ask))
         return;
     if (!s->is_answered && ask_begin_stream(ask, NULL) != MT_OK)
         return; /* no memory for it: the answer itself will say so */
@@ -28,6 +36,13 @@ static void ping(struct session *s)
 static bool is_streaming(const struct session *s)
 {
     return s->ask != NULL && !s->ask->is_over && s->ask->peek.stream && s->bill.is_reserved;
+}
+
+static void start_tick(struct mt_gateway *gw)
+{
+    int64_t ping_ms = gw->board->config->ping_ms;
+
+    mt_timer_start(gw->tick, ping_ms > 0 && ping_ms < TICK_MS ? ping_ms : TICK_MS);
 }
 
 static void tick(void *arg)
@@ -46,7 +61,7 @@ static void tick(void *arg)
     }
     gw->is_ticking = any;
     if (any)
-        mt_timer_start(gw->tick, TICK_MS);
+        start_tick(gw);
 }
 
 void gateway_tick(struct mt_gateway *gw)
@@ -54,7 +69,7 @@ void gateway_tick(struct mt_gateway *gw)
     if (gw->is_ticking)
         return;
     gw->is_ticking = true;
-    mt_timer_start(gw->tick, TICK_MS);
+    start_tick(gw);
 }
 
 /* ------------------------------------------------------------------ limits */
@@ -226,6 +241,7 @@ void mt_gateway_close(struct mt_gateway *gw)
 {
     if (gw == NULL)
         return;
+    gw->is_closing = true;
     mt_http_server_free(gw->server); /* on_gone and on_closed run for what is in flight */
     MT_ASSERT(gw->sessions == NULL);
     board_unref(gw->board);

@@ -60,8 +60,9 @@ struct mt_gateway {
     uint64_t synced_seq;      /* of the ledger, on disk */
     struct session *sessions; /* in flight */
     size_t sessions_n;
-    struct mt_timer *tick; /* pings, once a second while something streams */
+    struct mt_timer *tick; /* pings, while something streams */
     bool is_ticking;
+    bool is_closing;
     struct mt_timer *drain_timer;
     void (*drain_done)(void *ctx);
     void *drain_ctx;
@@ -102,6 +103,9 @@ struct leg {
     size_t target;
     enum mt_lane lane;
     int64_t began_ns;
+    int64_t input_tokens;  /* as its engine says before there is an answer; 0 = did not */
+    struct mt_usage usage; /* the same */
+    bool has_usage;
     bool is_in_use;
 };
 
@@ -145,6 +149,7 @@ struct ask {
     int64_t own_tokens;  /* output tokens as we count them */
     int64_t text_bytes;  /* of output */
     struct mt_buf said;  /* text so far, for a stream that may have to continue elsewhere */
+    bool is_continued;   /* the request's last message is what was said before a failure */
     bool is_answering;   /* a part of the answer has been sent to the client */
     bool is_beyond_text; /* ... and not of plain text alone: nobody can go on from there */
     bool is_over;

@@ -77,15 +77,46 @@ void remote__resume(struct mt_engine_run *run)
         mt_http_call_resume(run->call);
 }
 
-/* Tell the owner it is over; nothing of the run is used afterwards but by leave(). */
-static void finish(struct mt_engine_run *run, const struct mt_chat_error *error, bool was_sent)
+/* Words of an endpoint without our key, which some repeat when they refuse it. */
+static struct mt_str without_key(const struct remote *remote, struct mt_str text,
+                                 struct mt_buf *out)
 {
+    struct mt_str key = mt_secret_view(&remote->auth);
+    size_t space = mt_str_find_char(key, ' ');
+
+    if (space < key.len) /* "Bearer KEY" */
+        key = mt_str_sub(key, space + 1, key.len);
+    size_t at = mt_str_find(text, key);
+    if (key.len == 0 || at == text.len)
+        return text;
+    for (; at < text.len; at = mt_str_find(text, key)) {
+        mt_buf_add(out, mt_str_sub(text, 0, at));
+        mt_buf_add(out, MT_STR("(key)"));
+        text = mt_str_sub(text, at + key.len, text.len);
+    }
+    mt_buf_add(out, text);
+    return out->rc == MT_OK ? mt_buf_str(out) : MT_STR("the endpoint's words held its key");
+}
+
+/* Tell the owner it is over; nothing of the run is used afterwards but by leave(). */
+static void finish(struct mt_engine_run *run, const struct mt_chat_error *failure,
+                   bool was_sent)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf words = MT_BUF_INIT(2 * REMOTE_ERROR_BODY_MAX);
+    MT_CLEANUP(mt_buf_fini) struct mt_buf code = MT_BUF_INIT(2 * REMOTE_ERROR_BODY_MAX);
+    struct mt_chat_error copy = {.retry_after_ms = -1};
+    const struct mt_chat_error *error = failure != NULL ? &copy : NULL;
     const struct mt_engine_end end = {
         .is_ok = error == NULL, .error = error, .was_sent = was_sent};
 
     if (run->is_dead)
         return;
     run->is_dead = true;
+    if (failure != NULL) {
+        copy = *failure;
+        copy.message = without_key(run->remote, failure->message, &words);
+        copy.code = without_key(run->remote, failure->code, &code);
+    }
     if (run->call != NULL)
         mt_http_call_cancel(MT_MOVE(run->call));
     if (run->is_embed)
@@ -122,7 +153,8 @@ static mt_rc emit(void *ctx, const struct mt_chat_event *event, struct mt_err *e
     mt_rc rc = run->chat.sink->on_event(run->chat.sink_ctx, event, err);
     if (rc < 0 && !run->is_dead) { /* as if the sink had cancelled */
         run->is_dead = true;
-        mt_http_call_cancel(MT_MOVE(run->call));
+        if (run->call != NULL) /* a whole answer is decoded when its call has ended */
+            mt_http_call_cancel(MT_MOVE(run->call));
     }
     return rc;
 }
@@ -213,16 +245,26 @@ static void bytes_ok(struct mt_engine_run *run, struct mt_str bytes)
         finish_with(run, MT_CHAT_ERR_UPSTREAM, true, err.text);
 }
 
+static void end_with_status(struct mt_engine_run *run, struct mt_http_call *call);
+
+/* More than the limit of an error says no more, and may have no end. */
+static void error_bytes(struct mt_engine_run *run, struct mt_http_call *call,
+                        struct mt_str bytes)
+{
+    mt_buf_add(&run->body, mt_str_sub(bytes, 0, REMOTE_ERROR_BODY_MAX - run->body.len));
+    if (run->body.len == REMOTE_ERROR_BODY_MAX || run->body.rc != MT_OK)
+        end_with_status(run, call);
+}
+
 static void on_bytes(void *ctx, struct mt_http_call *call, struct mt_str bytes)
 {
     struct mt_engine_run *run = ctx;
 
-    (void)call;
     enter(run);
     if (!run->is_error)
         bytes_ok(run, bytes);
-    else if (run->body.len < REMOTE_ERROR_BODY_MAX) /* more of an error says no more */
-        mt_buf_add(&run->body, mt_str_sub(bytes, 0, REMOTE_ERROR_BODY_MAX - run->body.len));
+    else
+        error_bytes(run, call, bytes);
     leave(run);
 }
 
