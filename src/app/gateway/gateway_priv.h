@@ -250,6 +250,9 @@ const char *ask_stream_content_type(const struct ask *ask);
 const struct route *route_find(struct mt_str method, struct mt_str path, struct mt_str *tail,
                                bool *path_known);
 
+/** What a known path can be asked with: "GET, HEAD". */
+void route_methods(struct mt_str path, struct mt_buf *out);
+
 /* responses.c */
 /** A Responses request: run it, after fetching the conversation it continues. */
 void responses_run(struct ask *ask);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API, line by line. */
+#include <string.h>
+
 #include "gateway_priv.h"
 
 #define CHAT        MT_DIALECT_OPENAI_CHAT
@@ -41,15 +43,12 @@ static const struct route routes[] = {
     {"POST", "/api/embed", ACCESS_USER, OLLAMA, handle_embed, "embeddings"},
     {"POST", "/api/embeddings", ACCESS_USER, OLLAMA, handle_embed, "embeddings, old form"},
     {"GET", "/api/tags", ACCESS_USER, OLLAMA, handle_ollama_tags, "models"},
-    {"HEAD", "/api/tags", ACCESS_USER, OLLAMA, handle_ollama_tags, "probe"},
     {"POST", "/api/show", ACCESS_USER, OLLAMA, handle_ollama_show, "one model"},
     {"GET", "/api/ps", ACCESS_USER, OLLAMA, handle_ollama_ps, "models in memory"},
     {"POST", "/api/pull", ACCESS_USER, OLLAMA, handle_ollama_pull,
      "succeeds for models that are here"},
     {"GET", "/api/version", ACCESS_PUBLIC, OLLAMA, handle_ollama_version, "version"},
-    {"HEAD", "/api/version", ACCESS_PUBLIC, OLLAMA, handle_ollama_version, "probe"},
     {"GET", "/", ACCESS_PUBLIC, OLLAMA, handle_ollama_root, "says that a node is here"},
-    {"HEAD", "/", ACCESS_PUBLIC, OLLAMA, handle_ollama_root, "probe"},
     /* motet's own */
     {"GET", "/healthz", ACCESS_PUBLIC, CHAT, handle_health, "liveness"},
     {"GET", "/metrics", ACCESS_USER, CHAT, handle_metrics, "Prometheus metrics"},
@@ -79,10 +78,24 @@ const struct route *route_find(struct mt_str method, struct mt_str path, struct 
         if (!path_matches(routes[i].path, path, tail))
             continue;
         *is_path_known = true;
-        if (mt_str_is(method, routes[i].method))
+        if (mt_str_is(method, routes[i].method) ||
+            (mt_str_is(method, "HEAD") && strcmp(routes[i].method, "GET") == 0))
             return &routes[i];
     }
     return NULL;
+}
+
+void route_methods(struct mt_str path, struct mt_buf *out)
+{
+    struct mt_str tail;
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(routes); i++) {
+        if (!path_matches(routes[i].path, path, &tail))
+            continue;
+        mt_buf_addf(out, "%s%s", out->len > 0 ? ", " : "", routes[i].method);
+        if (strcmp(routes[i].method, "GET") == 0)
+            mt_buf_add_cstr(out, ", HEAD");
+    }
 }
 
 void mt_gateway_routes(struct mt_buf *out)

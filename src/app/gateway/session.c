@@ -305,6 +305,9 @@ static void refuse_path(struct session *s, bool is_path_known)
         return;
     }
     struct mt_chat_error error = {.kind = MT_CHAT_ERR_INVALID, .http_status = 405};
+    MT_CLEANUP(mt_buf_fini) struct mt_buf allowed = MT_BUF_INIT(256);
+    route_methods(path, &allowed);
+    mt_http_set_header(s->x, "allow", mt_buf_str(&allowed));
     snprintf(text, sizeof text, "%.*s is not allowed here",
              MT_STR_ARG(mt_str_sub(mt_http_method(s->x), 0, 16)));
     error.message = mt_str_of(text);
