@@ -29,6 +29,7 @@ test:
 bench: build
 	@scripts/bench-deps.sh
 	@python3 bench/gateway.py
+	@python3 bench/local.py
 
 soak:
 	@scripts/soak.sh

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* local_bench LIBRARY_DIR MODEL.gguf [PARALLEL [TOKENS [ROUNDS]]]: tokens a second of the local
- * engine in-process, beside a bare libllama loop at the same batch, interleaved. One line of
- * JSON per round, and the ratio of the medians. Both greedy, the same prompts, the same number
- * of tokens, prompt reading included. */
+/* local_bench LIBRARY_DIR MODEL.gguf [PARALLEL [TOKENS [ROUNDS [bare]]]]: tokens a second of
+ * the local engine in-process, beside a bare libllama loop at the same batch, interleaved. One
+ * line of JSON per round, and the ratio of the medians. Both greedy, the same prompts, the same
+ * number of tokens, prompt reading included. With "bare", the bare loop alone: bench/local.py
+ * puts it beside the node as its clients see it, through HTTP. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 enum { PARALLEL_MAX = 64, ROUNDS_MAX = 15, PROMPT_MAX = 512, BATCH = 8192 };
 
 static const char *directory, *model_path;
+static bool is_bare_only;
 static int parallel = 16, tokens = 128, rounds = 5, threads;
 
 static double now_s(void)
@@ -214,8 +217,9 @@ static double median(double *v, int n)
 static void read_args(int argc, char **argv)
 {
     if (argc < 3) {
-        fprintf(stderr,
-                "usage: local_bench LIBRARY_DIR MODEL.gguf [PARALLEL [TOKENS [ROUNDS]]]\n");
+        fprintf(
+            stderr,
+            "usage: local_bench LIBRARY_DIR MODEL.gguf [PARALLEL [TOKENS [ROUNDS [bare]]]]\n");
         exit(2);
     }
     directory = argv[1];
@@ -223,10 +227,18 @@ static void read_args(int argc, char **argv)
     parallel = argc > 3 ? atoi(argv[3]) : parallel;
     tokens = argc > 4 ? atoi(argv[4]) : tokens;
     rounds = argc > 5 ? atoi(argv[5]) : rounds;
+    is_bare_only = argc > 6 && strcmp(argv[6], "bare") == 0;
     threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (parallel < 1 || parallel > PARALLEL_MAX || tokens < 1 || tokens > 400 || rounds < 1 ||
         rounds > ROUNDS_MAX)
         die("out of range");
+}
+
+static void bare_only(struct bare *bare)
+{
+    (void)bare_round(bare, 100);
+    for (int i = 0; i < rounds; i++)
+        printf("{\"round\": %d, \"bare_tps\": %.1f}\n", i, bare_round(bare, i));
 }
 
 int main(int argc, char **argv)
@@ -247,6 +259,10 @@ int main(int argc, char **argv)
                                  .models = &model,
                                  .models_n = 1};
     bare_open(&bare);
+    if (is_bare_only) {
+        bare_only(&bare);
+        return 0;
+    }
     if (mt_loop_new(&loop, &err) < 0 || mt_local_open(loop, &opts, &engine, &err) < 0)
         die(err.text);
     (void)engine_round(engine, 100); /* loads the model */
