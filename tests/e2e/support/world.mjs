@@ -9,13 +9,15 @@ import { endpointsOf, startNode } from './node.mjs';
 export const LOCAL = 'lab-bootstrap';
 
 /** @param configure (upstream) => configuration beside the endpoints
+ *  @param key the tests' own key, for questions about the node itself
  *  @return {up, node}, filled before the first test */
-export function world(configure = () => ({}), env = {}) {
+export function world(configure = () => ({}), key = undefined) {
     const it = {};
     before(async () => {
         it.up = await startUpstream();
         const more = configure(it.up);
-        it.node = await startNode({ ...more, endpoints: [...endpointsOf(it.up), ...(more.endpoints ?? [])] }, env);
+        it.node = await startNode({ ...more, endpoints: [...endpointsOf(it.up), ...(more.endpoints ?? [])] });
+        if (key !== undefined) it.node.auth = { authorization: `Bearer ${key}` };
     });
     after(async () => {
         if (it.node && it.node.exit === null) await it.node.kill();
