@@ -147,12 +147,29 @@ static void resume(struct mt_http_call *call)
     client->in_curl--;
 }
 
-/* Calls that were cancelled or let go inside libcurl. */
+/* on_end may start and cancel calls, so after each end the walk starts anew. */
+static bool take_one_waiting(struct mt_http_client *client)
+{
+    for (struct mt_http_call *call = client->active; call != NULL; call = call->next) {
+        if (!call->is_waiting || call->state != MT_HTTP_CALL_ACTIVE)
+            continue;
+        call->is_waiting = false;
+        if (curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
+            continue;
+        end_failed(call, MT_HTTP_NOT_CONNECTED, "no memory for the call");
+        return true;
+    }
+    return false;
+}
+
+/* Calls that were begun, cancelled or let go inside libcurl. */
 static void sweep(struct mt_http_client *client)
 {
     struct mt_http_call *next;
 
     client->is_sweep_due = false;
+    while (take_one_waiting(client))
+        continue;
     for (struct mt_http_call *call = client->active; call != NULL; call = next) {
         next = call->next;
         if (call->state == MT_HTTP_CALL_CANCELLED) {
@@ -263,11 +280,17 @@ mt_rc mt_http_request(struct mt_http_client *client, const struct mt_http_reques
     if (call == NULL)
         MT_TRY(mt_http__call_new(client, &call, err));
     rc = mt_http__call_setup(call, request, err);
-    if (rc == MT_OK && curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
+    call->is_waiting = client->in_curl > 0; /* libcurl cannot be entered twice */
+    if (rc == MT_OK && !call->is_waiting &&
+        curl_multi_add_handle(client->multi, call->easy) != CURLM_OK)
         rc = MT_FAIL(err, MT_E_NOMEM, "http call");
     if (rc != MT_OK) {
         retire(call);
         return rc;
+    }
+    if (call->is_waiting) {
+        client->is_sweep_due = true;
+        turn_soon(client);
     }
     call->ops = *ops;
     call->ctx = ctx;

@@ -331,6 +331,44 @@ static void cancelling_is_safe_everywhere(void **state)
     }
 }
 
+/* ---- beginning inside a callback ---- */
+
+static struct rig_call *other;
+
+static void begin_the_other(struct rig_call *call)
+{
+    if (other->rig == NULL)
+        rig_call(call->rig, other, "GET", "/stream?n=2&size=10", MT_STR(""));
+}
+
+static void a_call_may_begin_in_any_callback_of_another(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct rig_call call;
+    } rows[] = {
+        {"in on_head", {.on_head = begin_the_other}},
+        {"in on_bytes", {.on_bytes = begin_the_other}},
+        {"in on_end", {.on_end = begin_the_other}},
+    };
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        struct rig rig;
+        struct rig_call call = rows[i].call;
+        struct rig_call next = {0};
+
+        rig_up(&rig, NULL, NULL);
+        other = &next;
+        rig_call(&rig, &call, "GET", "/stream?n=2&size=10", MT_STR(""));
+        rig_run(&rig);
+        mt_check_row(rows[i].name, call.end == MT_HTTP_DONE && call.status == 200);
+        mt_check_row(rows[i].name, next.end == MT_HTTP_DONE && next.status == 200);
+        rig_call_fini(&call);
+        rig_call_fini(&next);
+        rig_down(&rig);
+    }
+}
+
 static void cancelling_another_call_frees_its_body(void **state)
 {
     (void)state;
@@ -568,6 +606,7 @@ int main(void)
         cmocka_unit_test(limits_of_time_are_kept),
         cmocka_unit_test(connecting_has_a_limit),
         cmocka_unit_test(cancelling_is_safe_everywhere),
+        cmocka_unit_test(a_call_may_begin_in_any_callback_of_another),
         cmocka_unit_test(cancelling_another_call_frees_its_body),
         cmocka_unit_test(cancelled_calls_reach_the_server),
         cmocka_unit_test(cancelling_before_anything_happened),
