@@ -143,9 +143,16 @@ static bool speaks_anthropic(const struct session *s)
     return mt_http_header(s->x, "anthropic-version").len > 0;
 }
 
+/* Gemini's client asks under /v1, too, and is known by its header. */
+static bool speaks_gemini(const struct session *s)
+{
+    return s->route->dialect == MT_DIALECT_GEMINI ||
+           mt_http_header(s->x, "x-goog-api-key").len > 0;
+}
+
 void handle_models(struct session *s)
 {
-    if (s->route->dialect == MT_DIALECT_GEMINI)
+    if (speaks_gemini(s))
         answer_list(s, mt_models_gemini_list);
     else
         answer_list(s, speaks_anthropic(s) ? mt_models_anthropic_list : mt_models_openai_list);
@@ -153,7 +160,7 @@ void handle_models(struct session *s)
 
 void handle_model(struct session *s)
 {
-    if (s->route->dialect == MT_DIALECT_GEMINI)
+    if (speaks_gemini(s))
         answer_card(s, s->tail, mt_models_gemini_one);
     else
         answer_card(s, s->tail,
