@@ -114,7 +114,7 @@ const char *mt_anthropic__error_type(enum mt_chat_error_kind kind)
 
 int mt_anthropic__error_status(const struct mt_chat_error *error)
 {
-    return error_words[error->kind].status;
+    return error->http_status == 405 ? 405 : error_words[error->kind].status;
 }
 
 void mt_anthropic__write_error(struct mt_jw *w, const struct mt_chat_error *error)

@@ -28,7 +28,7 @@ static const char *status_word(int http_status)
 
 int mt_gemini__error_status(const struct mt_chat_error *error)
 {
-    return mt_chat_error_status(error->kind);
+    return error->http_status == 405 ? 405 : mt_chat_error_status(error->kind);
 }
 
 static void write_retry(struct mt_jw *w, int64_t after_ms)

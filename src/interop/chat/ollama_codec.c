@@ -14,7 +14,7 @@ static void encode_error(const struct mt_chat_error *error, struct mt_buf *out)
 
 static int error_status(const struct mt_chat_error *error)
 {
-    return mt_chat_error_status(error->kind);
+    return error->http_status == 405 ? 405 : mt_chat_error_status(error->kind);
 }
 
 static mt_rc peek(const struct mt_json *body, const struct mt_chat_route *route,
