@@ -115,6 +115,7 @@ void ask_stream_error(struct ask *ask, const struct mt_chat_error *error)
 {
     const struct mt_chat_event event = {.kind = MT_EVENT_ERROR, .error = error};
 
+    ask->reply.events_sent_n = ask->frames_n;
     if (ask->s->is_streaming) {
         if (ask->encoder == NULL && /* FORWARD lane: only its way to fail is needed */
             ask->codec->encoder_new(&ask->reply, &ask->s->arena, &ask->encoder, NULL) !=
@@ -200,6 +201,7 @@ mt_rc ask_deliver(struct ask *ask, const struct mt_chat_event *event, struct mt_
     ask->is_answering = ask->peek.stream;
     if (ask->peek.stream && !ask->s->is_answered)
         MT_TRY(ask_begin_stream(ask, err));
+    int64_t tokens = ask->own_tokens;
     count_content(ask, event);
     if (event->kind != MT_EVENT_TEXT || event->choice > 0)
         ask->is_beyond_text = true;
@@ -208,6 +210,7 @@ mt_rc ask_deliver(struct ask *ask, const struct mt_chat_event *event, struct mt_
     if (ask->said.rc != MT_OK)
         ask->is_beyond_text = true; /* nobody could be told all of it */
     if (ask->s->bill.may_cut && !bill_allows(ask->s, ask->own_tokens)) {
+        ask->own_tokens = tokens; /* this piece is beyond the budget: nobody gets it */
         cut(ask);
         return MT_FAIL(err, MT_E_BUDGET, "the budget is spent");
     }

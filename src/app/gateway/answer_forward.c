@@ -64,6 +64,7 @@ static void on_frame(void *ctx, const struct mt_frame *frame)
     if (!ask->s->is_answered)
         ask_begin_bytes(ask, content_type_of(ask));
     ask->is_answering = true;
+    ask->frames_n++;
     ask_send_raw(ask, frame->raw);
 }
 

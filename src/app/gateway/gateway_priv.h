@@ -136,6 +136,7 @@ struct ask {
     struct mt_buf whole; /* FORWARD lane: a whole answer */
     struct mt_str content_type;
     bool is_forward_stream;
+    int64_t frames_n; /* FORWARD lane: passed on */
     struct mt_chat_meter meter;
     struct mt_chat_reply reply;
     void *encoder;

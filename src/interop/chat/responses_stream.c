@@ -31,6 +31,8 @@ mt_rc mt_responses__encoder_new(const struct mt_chat_reply *reply, struct mt_are
     e->reply = reply;
     e->arena = arena;
     e->usage.input_tokens = reply->input_tokens;
+    e->sequence = reply->events_sent_n;
+    e->is_started = reply->events_sent_n > 0;
     *state = e;
     return MT_OK;
 }

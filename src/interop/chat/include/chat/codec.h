@@ -54,6 +54,7 @@ struct mt_chat_reply {
     int64_t input_tokens;               /* counted or estimated before the first byte */
     struct mt_str previous_response_id; /* Responses */
     bool is_stored;                     /* Responses */
+    int64_t events_sent_n; /* of a stream that begun without this encoder: it goes on */
 };
 
 /* Fast lane: same dialect on both sides, bytes pass through and are only metered. */
