@@ -35,6 +35,7 @@ const it = world((up) => ({
         ...[400, 401, 403, 404, 500, 503, 529].map((s, i) => alias(`status-${s}`, [`l${6 + i}/fail-${s}.first`, `l13/ok.after-${s}`])),
         alias('unreadable', ['l14/badjson.unreadable', 'l15/ok.read']),
         alias('unreachable', ['nowhere/x', 'up-anthropic/ok.reached']),
+        alias('explained', ['l32/fail-500.explained', 'l33/ok.explained']),
         alias('tongues', ['up-anthropic/fail-500.t1', 'up-gemini/fail-500.t2', 'up-ollama/fail-500.t3', 'up-openai-responses/fail-500.t4', 'l16/ok.t5']),
         alias('resting', ['l17/fail-500.resting']),
         alias('rested', ['l17/ok.rested']),
@@ -49,7 +50,7 @@ const it = world((up) => ({
         alias('total-hang', ['l27/hang.total'], { timeout: '300ms' }),
         alias('endless', ['l28/hang.endless']),
         alias('one', ['lone/slow-400.one']),
-        alias('silent', ['l29/words-3+drip-1600.silent']),
+        alias('silent', ['up-gemini/words-3+drip-1600.silent']),
     ],
 }));
 
@@ -128,7 +129,7 @@ test('headers: receipt, route and the caller\'s own request id', async () => {
 });
 
 test('explain tells the attempts', async () => {
-    const { response } = await ask('unreachable');
+    const { response } = await ask('explained');
     const receipt = response.headers.get('x-motet-receipt');
     await it.node.row(receipt);
     const { out, err } = await it.node.run(['explain', receipt, '--json']);
