@@ -22,6 +22,7 @@ enum {
     MODELS_MAX = 4096,
     CARD_ARENA_MAX = 256 << 20,
     KV_BYTES = 2 /* f16 */,
+    PARAMETERS_PER_THREAD = 8000000,
 };
 
 /* --- entries --- */
@@ -162,6 +163,17 @@ static unsigned physical_cores(void)
     return cores > 0 ? cores : cpus > 0 ? cpus : 1;
 }
 
+/* Threads that a model is worth. Each step of a graph ends with all threads waiting for each
+ * other: a small model is done sooner than that takes, and on a busy machine the waiting costs
+ * a hundred times the work. */
+static unsigned threads_for(const struct mt_local_entry *entry)
+{
+    unsigned most = entry->local->threads > 0 ? entry->local->threads : physical_cores();
+    int64_t worth = 1 + entry->gguf.parameters_n / PARAMETERS_PER_THREAD;
+
+    return worth < (int64_t)most ? (unsigned)worth : most;
+}
+
 static void host_free(struct mt_host *host)
 {
     struct mt_host **at = &host->local->hosts;
@@ -190,7 +202,7 @@ static struct mt_worker_opts worker_opts(struct mt_local_entry *entry, struct mt
         .lora_scale = entry->config.lora_scale,
         .context_tokens = context < CONTEXT_MAX ? context : CONTEXT_MAX,
         .parallel_max = parallel < PARALLEL_MAX ? parallel : PARALLEL_MAX,
-        .threads = local->threads > 0 ? local->threads : physical_cores(),
+        .threads = threads_for(entry),
         .queue_max = local->queue_max > 0 ? local->queue_max : QUEUE_DEFAULT,
         .gpu_layers = entry->config.gpu_layers,
         .kv_token_bytes = 2 * KV_BYTES * entry->gguf.layers_n * entry->gguf.heads_kv_n *

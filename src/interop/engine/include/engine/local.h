@@ -24,7 +24,8 @@ struct mt_local_model {
 
 struct mt_local_opts {
     const char *library_dir; /* where libllama and its backends are; NULL = as built */
-    unsigned threads;        /* for compute; 0 = the physical cores */
+    unsigned threads;        /* for compute, at most; 0 = the physical cores. Small models use
+                                fewer */
     unsigned queue_max;      /* waiting requests per model; 0 = 512; more fail with MT_E_BUSY */
     const struct mt_local_model *models;
     size_t models_n;
