@@ -265,8 +265,10 @@ void mt_ask__choice_done(struct mt_worker *w, struct mt_choice_run *choice)
 
 static void answer_load(struct mt_worker *w, struct mt_ask *ask)
 {
+    enum mt_finish finish = ask->job->is_unload ? MT_FINISH_UNLOADED : MT_FINISH_LOADED;
+
     mt_ask__started(w, ask);
-    send(w, ask, (struct mt_chat_event){.kind = MT_EVENT_FINISH, .finish = MT_FINISH_LOADED});
+    send(w, ask, (struct mt_chat_event){.kind = MT_EVENT_FINISH, .finish = finish});
     send(w, ask, (struct mt_chat_event){.kind = MT_EVENT_USAGE, .usage = usage_of(w, ask)});
     send(w, ask, (struct mt_chat_event){.kind = MT_EVENT_END});
     end(w, ask, NULL, NULL);

@@ -39,6 +39,7 @@ struct mt_job {
 
     struct mt_arena arena; /* all that follows lives here */
     enum mt_job_kind kind;
+    bool is_unload; /* LOAD that leaves nothing in memory (keep_alive 0) */
     struct mt_str model;
 
     struct mt_str messages_json; /* as the client gave them, OpenAI shape */

@@ -156,6 +156,10 @@ static void load_only_requests_say_loaded(void **state)
     assert_int_equal(mt_local_loaded(rig.engine, &card, 1), 1);
     assert_int_equal(card.expires_at_s, 0); /* for ever */
     rig_call_fini(&call);
+    request.keep_alive_s.value = 0;
+    rig_run(&rig, &call, &request);
+    assert_int_equal(call.choices[0].finish, MT_FINISH_UNLOADED);
+    rig_call_fini(&call);
     rig_close(&rig);
 }
 
