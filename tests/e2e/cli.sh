@@ -80,6 +80,9 @@ prices:
   - {model: "*", input: 1USD, output: 2USD}
 YAML
 
+if command -v python3 >/dev/null; then
+    check "a conversation on a terminal" 0 '' python3 tests/e2e/terminal.py "$motet"
+fi
 check "config check" 0 '!motet.yaml is fine' "$motet" config check
 check "config show hides secrets" 0 'api_key: "\(set\)"' "$motet" config show
 check "no node yet" 14 '!start one with: motet up' "$motet" ls

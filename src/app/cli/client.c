@@ -2,10 +2,10 @@
 /* One call, waited for on a loop of its own; a line on a terminal while nothing comes. */
 #include "client.h"
 
-#include <signal.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "interrupt.h"
 #include "net/http_client.h"
 #include "net/loop.h"
 #include "wire/json.h"
@@ -244,6 +244,20 @@ static mt_rc refuse(const struct wait *wait, struct mt_err *err)
     return MT_FAIL(err, rc, "%.*s", MT_STR_ARG(words));
 }
 
+/* Turn the loop until the call has ended. */
+static void turn(struct wait *wait)
+{
+    sigset_t old;
+
+    if (!wait->call->can_interrupt) {
+        mt_loop_run(wait->loop);
+        return;
+    }
+    interrupt_allow(&old);
+    mt_loop_run(wait->loop);
+    interrupt_restore(&old); /* before the loop takes its handler away */
+}
+
 mt_rc client_call(struct client *client, const struct client_call *call, struct mt_buf *answer,
                   struct mt_err *err)
 {
@@ -252,7 +266,7 @@ mt_rc client_call(struct client *client, const struct client_call *call, struct 
     mt_buf_init(&wait.trouble, ERROR_MAX);
     mt_rc rc = prepare(&wait, err);
     if (rc == MT_OK) {
-        mt_loop_run(wait.loop);
+        turn(&wait);
         rc = wait.rc;
         if (rc != MT_OK && err != NULL)
             *err = wait.err;

@@ -4,6 +4,7 @@
 
 #include "chat.h"
 #include "commands.h"
+#include "interrupt.h"
 #include "line.h"
 #include "prompt.h"
 
@@ -147,12 +148,15 @@ static mt_rc converse(struct cli *cli, struct chat *chat, struct mt_err *err)
     struct line *line = NULL;
     bool is_over = false;
     mt_rc rc = MT_OK;
+    sigset_t old;
 
     MT_TRY(line_open(cli, &line, err));
+    interrupt_hold(&old);
     (void)fprintf(cli->err, "%s (/help lists commands)\n", chat->model);
     while (!is_over && rc == MT_OK)
         rc = turn(chat, line, &text, &is_over, err);
     line_close(line);
+    interrupt_restore(&old);
     return rc;
 }
 

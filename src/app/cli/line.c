@@ -104,6 +104,8 @@ static mt_rc read_edited(struct line *line, struct mt_buf *out, struct mt_err *e
     int n = 0;
 
     line->is_canceled = false;
+    (void)el_set(line->edit, EL_PREP_TERM,
+                 1); /* before the prompt: what is typed at it is ours */
     const char *text = el_gets(line->edit, &n);
     if (line->is_canceled)
         return MT_FAIL(err, MT_E_CANCELED, "interrupted");

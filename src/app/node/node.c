@@ -399,7 +399,7 @@ static void say_hello(struct node *node)
             "  Ollama    OLLAMA_HOST=%s\n",
             MT_VERSION, url, url, url, url, url);
     say_models(config);
-    fprintf(stderr, "  try       motet run \"upper motet\"      end with Ctrl-C\n");
+    fprintf(stderr, "  try       motet ask \"upper motet\"      end with Ctrl-C\n");
     mt_log(node->log, MT_LOG_INFO, "node", "up", MT_LOG_CSTR("url", url));
 }
 
