@@ -16,7 +16,7 @@ suite() { # suite PRESET CTEST-ARGUMENTS...
         failed=$((failed + 1))
         return
     fi
-    MOTET_SOAK=1 ctest --test-dir "build/$preset" --output-on-failure --timeout 7200 "$@" 2>&1 |
+    MOTET_BIN=$PWD/build/$preset/bin/motet ctest --test-dir "build/$preset" --output-on-failure --timeout 7200 "$@" 2>&1 |
         tee "$log"
     status=${PIPESTATUS[0]}
     summary=$(grep -E 'tests failed out of' "$log" | tail -1)

@@ -4,14 +4,19 @@
 #include "base/alloc.h"
 #include "cli.h"
 #include "commands.h"
+#include "node/node.h"
 #include "system/file.h"
 
+/* As a node would have it, with what it finds around it. */
 static mt_rc show(struct cli *cli, const struct cli_args *args, struct mt_err *err)
 {
     MT_CLEANUP(mt_buf_fini) struct mt_buf out = MT_BUF_INIT(CLI_TABLE_MAX);
     MT_CLEANUP(mt_config_unrefp) const struct mt_config *config = NULL;
+    const struct mt_node_opts opts = {.config_file = cli_config_file(cli, args),
+                                      .environment = cli->environment,
+                                      .program = cli->program};
 
-    MT_TRY(cli_config(cli, args, &config, err));
+    MT_TRY(mt_node_config(&opts, &config, err));
     MT_TRY(mt_config_show(config, cli_has(args, "json") ? MT_CONFIG_JSON : MT_CONFIG_YAML,
                           cli_has(args, "origin"), &out, err));
     return cli_put(cli, &out, err);
@@ -107,9 +112,11 @@ const struct cli_cmd cli_cmd_config = {
     .name = "config",
     .args = "show|check [FILE]|explain [KEY]|sample|path",
     .summary = "show, check and explain the configuration",
-    .more = "show prints every value in force, check finds mistakes, explain says what a key "
-            "means,\n"
-            "sample prints a file to begin with, path says where the file is.\n",
+    .more =
+        "show prints every value in force, with what was found around the node; check finds\n"
+        "mistakes; explain says what a key means; sample prints a file to begin with; path "
+        "says\n"
+        "where the file is.\n",
     .examples = "motet config show --origin\n"
                 "motet config check team.yaml\n"
                 "motet config explain endpoints\n"

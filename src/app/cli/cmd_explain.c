@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request of the ledger: who asked, who answered, what was tried, what it cost. */
-#include "base/alloc.h"
+#include "accounts.h"
 #include "base/arena.h"
 #include "chat/models.h"
 #include "cli.h"
 #include "commands.h"
-#include "ledger/reader.h"
 #include "wire/json.h"
 #include "wire/json_writer.h"
 
@@ -219,14 +218,9 @@ static mt_rc explain_one(struct cli *cli, const struct cli_args *args,
 
 static mt_rc run(struct cli *cli, const struct cli_args *args, struct mt_err *err)
 {
-    MT_CLEANUP(mt_config_unrefp) const struct mt_config *config = NULL;
     struct mt_ledger_reader *reader = NULL;
 
-    MT_TRY(cli_config(cli, args, &config, err));
-    MT_CLEANUP(mt_freep) char *dir = mt_alloc_cstr(config->data_dir);
-    if (dir == NULL)
-        return MT_FAIL(err, MT_E_NOMEM, "path of the ledger");
-    MT_TRY(mt_ledger_reader_open(dir, &reader, err));
+    MT_TRY(accounts_open(cli, args, &reader, err));
     mt_rc rc = args->rest_n > 0 ? explain_one(cli, args, reader, err)
                                 : explain_recent(cli, args, reader, err);
     mt_ledger_reader_close(reader);

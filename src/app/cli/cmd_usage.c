@@ -2,12 +2,11 @@
 /* Sums of the ledger by model, key or day. */
 #include <string.h>
 
-#include "base/alloc.h"
+#include "accounts.h"
 #include "base/arena.h"
 #include "chat/models.h"
 #include "cli.h"
 #include "commands.h"
-#include "ledger/reader.h"
 #include "system/env.h"
 #include "wire/json_writer.h"
 
@@ -156,16 +155,15 @@ static mt_rc read_filter(const struct cli_args *args, struct mt_ledger_filter *f
     return MT_OK;
 }
 
-static mt_rc sum(const struct mt_config *config, const struct mt_ledger_filter *filter,
-                 struct usage *usage, struct mt_err *err)
+static mt_rc sum(struct cli *cli, const struct cli_args *args,
+                 const struct mt_ledger_filter *filter, struct usage *usage, struct mt_err *err)
 {
-    MT_CLEANUP(mt_freep) char *dir = mt_alloc_cstr(config->data_dir);
     struct mt_ledger_reader *reader = NULL;
 
     usage->groups = mt_arena_get(&usage->names, GROUPS_MAX, sizeof *usage->groups);
-    if (dir == NULL || usage->groups == NULL)
-        return MT_FAIL(err, MT_E_NOMEM, "sums");
-    MT_TRY(mt_ledger_reader_open(dir, &reader, err));
+    if (usage->groups == NULL)
+        return mt_arena_fail(&usage->names, err);
+    MT_TRY(accounts_open(cli, args, &reader, err));
     mt_rc rc = mt_ledger_totals(reader, filter, on_total, usage, err);
     mt_ledger_reader_close(reader);
     return rc;
@@ -173,7 +171,6 @@ static mt_rc sum(const struct mt_config *config, const struct mt_ledger_filter *
 
 static mt_rc run(struct cli *cli, const struct cli_args *args, struct mt_err *err)
 {
-    MT_CLEANUP(mt_config_unrefp) const struct mt_config *config = NULL;
     const char *by = cli_value(args, "by");
     struct usage usage = {.by = by != NULL ? by : "model",
                           .all = {.name = MT_STR_INIT("total")}};
@@ -184,9 +181,8 @@ static mt_rc run(struct cli *cli, const struct cli_args *args, struct mt_err *er
         return MT_FAIL(err, MT_E_INVALID, "usage: --by: expected model, key or day, found '%s'",
                        usage.by);
     MT_TRY(read_filter(args, &filter, err));
-    MT_TRY(cli_config(cli, args, &config, err));
     mt_arena_init(&usage.names, NAMES_MAX);
-    mt_rc rc = sum(config, &filter, &usage, err);
+    mt_rc rc = sum(cli, args, &filter, &usage, err);
     if (rc == MT_OK)
         rc = cli_has(args, "json") ? put_json(cli, &usage, err) : put_table(cli, &usage, err);
     mt_arena_fini(&usage.names);

@@ -26,12 +26,13 @@ static const char *last_of(const struct mt_config__key *key)
     return section.len > 0 ? key->name + section.len + 1 : key->name;
 }
 
+/* What was added to a snapshot has no origins: it was found around the node. */
 static void origin_text(const struct mt_config *config, const struct mt_config__key *key,
                         const struct mt_config__origin *origin, struct mt_buf *out)
 {
     char env[MT_CONFIG__ENV_MAX];
 
-    switch (origin->source) {
+    switch (origin != NULL ? origin->source : FROM_ELSEWHERE) {
     case FROM_DEFAULT:
         mt_buf_add_cstr(out, "default");
         return;
@@ -119,7 +120,7 @@ static void json_key(struct json *j, const struct mt_config__key *key, const voi
     struct mt_buf from = MT_BUF_INIT(8192);
 
     mt_jw_key(&j->w, last_of(key));
-    if (!j->with_origins || origin == NULL) {
+    if (!j->with_origins) {
         json_value(j, key, object, origin);
         return;
     }
@@ -231,7 +232,7 @@ static void yaml_items(struct yaml *y, const struct mt_config__key *key,
 static void yaml_origin(struct yaml *y, const struct mt_config__key *key,
                         const struct mt_config__origin *origin)
 {
-    if (!y->with_origins || origin == NULL)
+    if (!y->with_origins)
         return;
     mt_buf_add_cstr(y->out, "  # ");
     origin_text(y->config, key, origin, y->out);

@@ -7,8 +7,9 @@
 
 #include <string.h>
 
+/* The first unit is the one that nothing is written in. */
 static const struct unit duration_units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 86400000}, {NULL, 0},
+    {"s", 1000}, {"ms", 1}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 86400000}, {NULL, 0},
 };
 static const struct unit byte_units[] = {
     {"B", 1},

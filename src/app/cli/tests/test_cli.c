@@ -270,6 +270,19 @@ static void without_a_node_it_says_what_to_type(void **state)
     assert_int_equal(mt_alloc_live, 0);
 }
 
+static void without_accounts_it_says_so(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"explain", "usage"};
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        struct ran ran = RUN(rows[i]);
+        mt_check_row(rows[i], ran.exit_code == mt_rc_exit_code(MT_E_NOTFOUND));
+        mt_check_row(rows[i], strstr(ran.err, "no node has run here yet (motet up)") != NULL);
+        ran_fini(&ran);
+    }
+}
+
 static void data_goes_to_stdout_and_talk_to_stderr(void **state)
 {
     (void)state;
@@ -429,6 +442,7 @@ int main(void)
         cmocka_unit_test(completion_knows_every_command_and_option),
         cmocka_unit_test(the_manual_page_is_current),
         cmocka_unit_test(without_a_node_it_says_what_to_type),
+        cmocka_unit_test(without_accounts_it_says_so),
         cmocka_unit_test(data_goes_to_stdout_and_talk_to_stderr),
         cmocka_unit_test(the_node_is_where_the_host_says),
         cmocka_unit_test(a_prompt_is_made_of_words_and_a_pipe),
