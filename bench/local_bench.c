@@ -244,7 +244,7 @@ static void bare_only(struct bare *bare)
 int main(int argc, char **argv)
 {
     double bare_tps[ROUNDS_MAX], engine_tps[ROUNDS_MAX];
-    struct mt_engine *engine;
+    struct mt_engine *engine = NULL;
     struct mt_err err = {0};
     struct bare bare;
 

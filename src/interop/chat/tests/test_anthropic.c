@@ -320,10 +320,9 @@ static const struct {
              UP_BLOCK("1", "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{}}")
                  UP_DELTA("1", "{\"type\":\"input_json_delta\",\"partial_json\":\"\"}")
                      UP_DELTA("1", "{\"type\":\"input_json_delta\",\"partial_json\":\"{"
-                                   "\\\"a\\\":1}\"}") UP_END("1") UP_BLOCK(
-                         "2",
-                         "{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"g\",\"input\":{}}")
-                         UP_END("2") UP_STOP("tool_use", "9"),
+                                   "\\\"a\\\":1}\"}") UP_END("1")
+                         UP_BLOCK("2", "{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"g\","
+                                       "\"input\":{}}") UP_END("2") UP_STOP("tool_use", "9"),
      "START id=msg_1 model=claude | REASONING 0 hm | SIGNATURE 0 anthropic:c2ln | "
      "CALL 0.0 t1 f | ARGS 0.0 {\"a\":1} | CALL 0.1 t2 g | ARGS 0.1 {} | FINISH 0 tool_calls | "
      "USAGE 10+9 c3 w2 r0 | END"},
@@ -419,18 +418,18 @@ static const struct {
     {"{" ASK "[{\"role\":\"user\",\"content\":[{\"type\":\"image\"}]}]}",
      "messages[0].content[0].source: expected an object"},
     {"{" ASK "[{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":"
-             "\"base64\",\"data\":\"AA\"}}]}]}",
+     "\"base64\",\"data\":\"AA\"}}]}]}",
      "source.media_type: field required"},
     {"{" ASK "[{\"role\":\"user\",\"content\":[{\"type\":\"search_result\"}]}]}",
      "messages[0].content[0].type: a block \"search_result\" cannot"},
     {"{" ASK "[{\"role\":\"user\",\"content\":[{\"type\":\"tool_use\",\"id\":\"a\",\"name\":"
-             "\"f\",\"input\":{}}]}]}",
+     "\"f\",\"input\":{}}]}]}",
      "a 'tool_use' block may not stand in this role"},
     {"{" ASK "[{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"a\","
-             "\"name\":\"f\"}]}]}",
+     "\"name\":\"f\"}]}]}",
      "input: field required"},
     {"{" ASK "[{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"a\","
-             "\"content\":[{\"type\":\"thinking\"}]}]}]}",
+     "\"content\":[{\"type\":\"thinking\"}]}]}]}",
      "a 'thinking' block may not stand here"},
     {"{" ASK USER_HI
      ",\"system\":[{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"u\"}}]}",

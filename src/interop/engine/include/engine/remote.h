@@ -15,10 +15,11 @@ struct mt_remote_header {
 };
 
 struct mt_remote_opts {
-    struct mt_str name;       /* for error texts */
-    enum mt_dialect dialect;  /* OPENAI_CHAT, OPENAI_RESPONSES, ANTHROPIC, GEMINI or OLLAMA_CHAT */
-    struct mt_str url;        /* base; a "/v1" or "/v1beta" at its end may be there or not */
-    struct mt_str api_key;    /* secret; or empty */
+    struct mt_str name; /* for error texts */
+    enum mt_dialect
+        dialect;           /* OPENAI_CHAT, OPENAI_RESPONSES, ANTHROPIC, GEMINI or OLLAMA_CHAT */
+    struct mt_str url;     /* base; a "/v1" or "/v1beta" at its end may be there or not */
+    struct mt_str api_key; /* secret; or empty */
     const struct mt_remote_header *headers; /* added to every request */
     size_t headers_n;
     int64_t connect_timeout_ms; /* 0 = 5 s */
