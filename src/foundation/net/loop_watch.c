@@ -115,8 +115,10 @@ static struct file_watch *file_watch_new(const char *path)
         watch->folder[0] = '/';
     else
         memcpy(watch->folder, path, folder_len);
+    /* the name behind the folder: what mt_alloc zeroed ends both */
     char *name = watch->folder + strlen(watch->folder) + 1;
-    strcpy(name, slash == NULL ? path : slash + 1);
+    size_t name_len = slash == NULL ? whole.len : whole.len - folder_len - 1;
+    memcpy(name, path + whole.len - name_len, name_len);
     watch->name = name;
     return watch;
 }
