@@ -8,7 +8,7 @@ help:
 	@echo "make test   build with sanitizers, run every test"
 	@echo "make bench  measure beside haproxy, nginx and other gateways (35 minutes)"
 	@echo "make soak   hours of load in short: memory, kill -9, ThreadSanitizer"
-	@echo "make lint   format, headers, memory rules, sizes"
+	@echo "make lint   format, headers, imports, clang, memory rules, sizes"
 	@echo "make fuzz   60 seconds of new inputs for every parser"
 	@echo "make clean  remove build/ (deps/ and .cache/ stay)"
 
@@ -36,6 +36,8 @@ soak:
 
 lint:
 	@scripts/install-deps.sh build lint
+	@mkdir -p build && cmake --preset release >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
+	@cmake --build --preset release
 	@scripts/check.sh
 
 fuzz:

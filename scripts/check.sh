@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# check.sh: what a tool can see of the style. Gates fail: format, SPDX lines, headers that do not
-# compile alone, the heap outside base, paths of a machine. The size report only reports.
+# check.sh: what a tool can see of the style, on the sources and on build/release. Gates fail;
+# the two reports at the end (sizes, functions nobody uses) are a reason to look.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,24 +38,62 @@ headers() {
     while read -r header; do
         flags+=("-I$header")
     done < <(git ls-files -- 'src/*/include/*.h' | sed 's,/include/.*,/include,' | sort -u)
-    for header in $(git ls-files -- 'src/*.h'); do
-        ${CC:-cc} -std=gnu17 -D_GNU_SOURCE -fsyntax-only -x c -Wall -Wextra -Werror \
-            -Wno-pragma-once-outside-header -I"$(dirname "$header")" "${flags[@]}" \
-            -Itests -Ideps/llama/include -include "$header" /dev/null >/dev/null 2>&1 || echo "$header"
-    done
+    git ls-files -- 'src/*.h' | xargs -P "$(nproc)" -I{} sh -c 'header=$1; shift
+        "$@" -I"$(dirname "$header")" -I"$(dirname "$header")/.." -include "$header" /dev/null >/dev/null 2>&1 ||
+            echo "$header"' sh {} "${CC:-cc}" -std=gnu17 -D_GNU_SOURCE -fsyntax-only -x c -Wall \
+        -Wextra -Werror -DMT_HAVE_LLAMA=1 "${flags[@]}" -Itests -isystem deps/llama/include
 }
 
-# Memory goes through mt_alloc. What a library gives us to free carries "their heap".
+# clang's warnings on every file that the build has, tests and benchmarks too.
+other_compiler() {
+    python3 scripts/clang_check.py build/release
+}
+
+# Memory goes through mt_alloc; decisions see no clock. Objects cannot lie.
+imports() {
+    scripts/check_imports.sh build/release
+}
+
+# The same in words, for files that this build leaves out.
 heap() {
     grep -nE '(^|[^A-Za-z0-9_.>])(malloc|calloc|realloc|free|strdup|strndup|v?asprintf)\(' \
         $(git ls-files -- 'src/*.c' 'src/*.h' | grep -vE '^src/foundation/base/|/(tests|bench)/') |
         grep -v 'their heap' | grep -vE '^[^:]*:[0-9]+: *(/?\*|//)'
 }
 
-# Paths are built from the names that must not appear, or this file would be found.
-machine_paths() {
-    git grep -nE "(^|[^A-Za-z0-9_.])/(work|root|tmp/w)/" -- ':!scripts/check.sh' ':!*package-lock.json' |
-        cut -c1-160
+# Paths of a machine, and work that was put off. This file has to name them.
+words() {
+    git grep -nE "(^|[^A-Za-z0-9_.])/(work|root|tmp/w)/" -- ':!scripts/check.sh' \
+        ':!*package-lock.json' | cut -c1-160
+    git grep -nwE 'TODO|FIXME|XXX' -- ':!scripts/check.sh' ':!*package-lock.json' \
+        ':!fuzz/corpus' | cut -c1-160
+}
+
+# A file over 1 MB needs a word in the README beside it.
+big_files() {
+    local file
+    git ls-files -z | xargs -0 find 2>/dev/null -size +1024k -type f | while read -r file; do
+        grep -qF "$(basename "$file")" "$(dirname "$file")/README.md" 2>/dev/null ||
+            echo "$file: no word of it in $(dirname "$file")/README.md"
+    done
+}
+
+# A function that other files can see and none uses: static ("its own file") or dead.
+lonely() {
+    find build/release/src build/release/bench build/release/fuzz -name '*.o' -print0 |
+        xargs -0 nm -A -g | awk '
+            { file = $1; sub(/:.*/, "", file); tests = file ~ "/(tests|fuzz)/" }
+            $(NF - 1) == "T" && $NF ~ /^mt_/ && !tests { made[$NF] = file }
+            $(NF - 1) == "U" { if (tests) tested[$NF] = 1; else used[$NF] = 1 }
+            END {
+                for (name in made)
+                    if (!(name in used))
+                        print made[name] ": " name (name in tested ? " (tests only)" : "")
+            }' | sed -E 's,build/release/,,; s,CMakeFiles/[^/]*/,,; s,\.o:,:,' | sort |
+        while IFS=': ' read -r file name rest; do
+            [ "$(grep -cwF "$name" "$file")" -lt 2 ] || rest="$rest (its own file)"
+            echo "      $file: $name $rest"
+        done
 }
 
 sizes() {
@@ -84,8 +122,13 @@ sizes() {
 format | gate "format (clang-format)"
 spdx | gate "SPDX line in the first three"
 headers | gate "headers compile alone"
-heap | gate "no heap outside base"
-machine_paths | gate "no path of a machine"
+other_compiler | gate "clang has no warning"
+imports | gate "imports: no heap outside base, nothing unsafe, pure stays pure"
+heap | gate "no heap outside base, in words"
+words | gate "no path of a machine, nothing put off"
+big_files | gate "files over 1 MB are explained"
 echo "size  (functions over 70 lines, files over 700)"
 sizes
+echo "seen  (functions that no other file of the product uses)"
+lonely
 exit $((failed > 0))
