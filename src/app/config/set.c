@@ -43,11 +43,25 @@ static mt_rc whole_path(const struct mt_config__load *load, enum mt_config__sour
     return path->at != NULL ? MT_OK : mt_arena_fail(arena, err);
 }
 
+/* Somebody may have put the secret itself where its variable is asked for: it is not repeated.
+ */
+static bool is_variable_name(struct mt_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.at[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+              (i > 0 && c >= '0' && c <= '9')))
+            return false;
+    }
+    return name.len > 0;
+}
+
 static mt_rc from_environment(const struct mt_config__load *load, struct mt_str *text,
                               struct mt_err *err)
 {
+    if (!is_variable_name(*text))
+        return MT_FAIL(err, MT_E_INVALID, "expected the name of a variable");
     MT_CLEANUP(mt_freep) char *name = mt_alloc_cstr(*text);
-
     if (name == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "name of a variable");
     const char *value = mt_config__variable(load->environment, name);

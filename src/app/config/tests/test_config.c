@@ -312,6 +312,8 @@ static void every_mistake_names_its_place(void **state)
         {"endpoints: [{name: e, dialect: openai, url: 'http://u:p@e'}]\n",
          "1:40: url: endpoint"},
         {ENDPOINT(", api_key_env: NOT_THERE"), "the environment has no NOT_THERE"},
+        {ENDPOINT(", api_key_env: sk-the-key-itself"),
+         ": api_key_env: expected the name of a variable"},
         {ENDPOINT(", api_key_file: not-there"), "api_key_file: "},
         {ENDPOINT(", api_key: a, api_key_env: OPENAI_API_KEY"),
          "1:69: api_key_env: 'api_key' says the same already"},
