@@ -34,7 +34,8 @@ spdx() {
 
 # Every header compiles alone, with what its module and those below it declare.
 headers() {
-    local header flags=()
+    local header flags=() llama=
+    [ -d deps/llama ] && llama=-DMT_HAVE_LLAMA=1
     while read -r header; do
         flags+=("-I$header")
     done < <(git ls-files -- 'src/*/include/*.h' | sed 's,/include/.*,/include,' | sort -u)
