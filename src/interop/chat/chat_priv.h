@@ -64,6 +64,16 @@ mt_rc mt_chat__extra(struct mt_chat_request *out, const char *key, struct mt_str
 void mt_chat__write_extras(const struct mt_chat_request *request, enum mt_dialect target,
                            const char *target_name, struct mt_jw *w,
                            struct mt_chat_notes *notes);
+/** Marks within messages and tools that not every dialect has a place for. Note each of the
+ *  lost ones (bits) that the request bears, once. */
+enum mt_chat_mark {
+    MT_CHAT_MARK_NAME = 1,   /* of a message's author */
+    MT_CHAT_MARK_CACHE = 2,  /* Anthropic's cache_control */
+    MT_CHAT_MARK_FAILED = 4, /* is_error of a tool's result */
+};
+void mt_chat__note_marks(const struct mt_chat_request *request, unsigned lost,
+                         const char *target_name, struct mt_chat_notes *notes);
+
 /** Write the nested extras under prefix ("options.") as members, without the prefix; the caller
  * knows that the request came in its own dialect. */
 void mt_chat__write_extras_under(const struct mt_chat_request *request, const char *prefix,

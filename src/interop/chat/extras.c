@@ -123,3 +123,45 @@ void mt_chat__write_extras_under(const struct mt_chat_request *request, const ch
         mt_jw_raw(w, extra->raw);
     }
 }
+
+/* What a part carries beside its content, as bits of enum mt_chat_mark. */
+static unsigned marks_of_parts(const struct mt_chat_part *parts, size_t n)
+{
+    unsigned marks = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].cache_control.len > 0)
+            marks |= MT_CHAT_MARK_CACHE;
+        if (parts[i].kind == MT_PART_TOOL_RESULT && parts[i].is_error)
+            marks |= MT_CHAT_MARK_FAILED;
+        marks |= marks_of_parts(parts[i].parts, parts[i].parts_n);
+    }
+    return marks;
+}
+
+void mt_chat__note_marks(const struct mt_chat_request *request, unsigned lost,
+                         const char *target_name, struct mt_chat_notes *notes)
+{
+    static const struct {
+        enum mt_chat_mark mark;
+        const char *name;
+    } names[] = {
+        {MT_CHAT_MARK_NAME, "names of messages"},
+        {MT_CHAT_MARK_CACHE, "cache_control"},
+        {MT_CHAT_MARK_FAILED, "mark of failed tool results"},
+    };
+    unsigned marks = 0;
+
+    for (size_t i = 0; i < request->messages_n; i++) {
+        const struct mt_chat_message *message = &request->messages[i];
+        if (message->name.len > 0 && message->role != MT_ROLE_TOOL)
+            marks |= MT_CHAT_MARK_NAME;
+        marks |= marks_of_parts(message->parts, message->parts_n);
+    }
+    for (size_t i = 0; i < request->tools_n; i++)
+        if (request->tools[i].cache_control.len > 0)
+            marks |= MT_CHAT_MARK_CACHE;
+    for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
+        if ((marks & lost & (unsigned)names[i].mark) != 0)
+            mt_chat_note(notes, "%s: not carried to %s", names[i].name, target_name);
+}

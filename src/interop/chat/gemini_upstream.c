@@ -241,6 +241,7 @@ static void note_losses(const struct mt_chat_request *request, struct mt_chat_no
     for (size_t i = 0; i < MT_ARRAY_LEN(losses); i++)
         if (losses[i].is_said)
             mt_chat_note(notes, "%s: not known to gemini", losses[i].name);
+    mt_chat__note_marks(request, MT_CHAT_MARK_NAME | MT_CHAT_MARK_CACHE, "gemini", notes);
 }
 
 void mt_gemini__write_path(struct mt_str model, const char *method, struct mt_buf *path)

@@ -260,6 +260,8 @@ static void note_losses(const struct mt_chat_request *request, struct mt_chat_no
     for (size_t i = 0; i < MT_ARRAY_LEN(losses); i++)
         if (losses[i].is_said)
             mt_chat_note(notes, "%s: not known to ollama", losses[i].name);
+    mt_chat__note_marks(request, MT_CHAT_MARK_NAME | MT_CHAT_MARK_CACHE | MT_CHAT_MARK_FAILED,
+                        "ollama", notes);
 }
 
 static void write_prompt(const struct mt_chat_request *request, struct mt_jw *w)

@@ -178,6 +178,7 @@ static void note_rest(const struct mt_chat_request *r, struct mt_chat_notes *not
     for (size_t i = 0; i < MT_ARRAY_LEN(rest); i++)
         if (rest[i].has)
             mt_chat_note(notes, "%s is not supported by this provider", rest[i].name);
+    mt_chat__note_marks(r, MT_CHAT_MARK_CACHE, "openai responses", notes);
 }
 
 static mt_rc check(const struct mt_chat_request *r, struct mt_err *err)
