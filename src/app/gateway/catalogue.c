@@ -52,16 +52,44 @@ static struct mt_model_card remote_card(const struct session *s, size_t endpoint
     return card;
 }
 
+/* Ollama's clients write "m:latest" for "m". */
+static struct mt_str without_tag(struct mt_str name)
+{
+    static const struct mt_str latest = MT_STR_INIT(":latest");
+
+    return mt_str_ends(name, latest) ? mt_str_sub(name, 0, name.len - latest.len) : name;
+}
+
+static bool is_taken(const struct mt_model_card *cards, size_t n, struct mt_str name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (mt_str_eq(without_tag(cards[i].name), without_tag(name)))
+            return true;
+    }
+    return false;
+}
+
 static void add(const struct session *s, struct mt_model_card *cards, size_t *n,
                 struct mt_model_card card)
 {
-    if (is_pattern(card.name) || !board_key_may_use(s->key, card.name))
+    if (is_pattern(card.name) || !board_key_may_use(s->key, card.name) ||
+        is_taken(cards, *n, card.name))
         return;
-    for (size_t i = 0; i < *n; i++) {
-        if (mt_str_eq(cards[i].name, card.name))
-            return; /* the first one answers to the name */
-    }
     cards[(*n)++] = card;
+}
+
+/* The first one answers to the name; the others do with their endpoint's in front. */
+static void add_remote(struct session *s, struct mt_model_card *cards, size_t *n,
+                       size_t endpoint, struct mt_str model)
+{
+    struct mt_model_card card = remote_card(s, endpoint, model);
+
+    if (is_taken(cards, *n, card.name))
+        card.name =
+            mt_arena_printf(&s->arena, "%.*s/%.*s",
+                            MT_STR_ARG(s->board->endpoints[endpoint].name), MT_STR_ARG(model));
+    if (card.name.len > 0)
+        add(s, cards, n, card);
 }
 
 mt_rc catalogue(struct session *s, struct mt_model_card **cards, size_t *n, struct mt_err *err)
@@ -78,7 +106,7 @@ mt_rc catalogue(struct session *s, struct mt_model_card **cards, size_t *n, stru
                                            : alias_card(&config->models[i]));
     for (size_t i = 0; i < config->endpoints_n; i++) {
         for (size_t j = 0; j < config->endpoints[i].models.n; j++)
-            add(s, made, &made_n, remote_card(s, i, config->endpoints[i].models.at[j]));
+            add_remote(s, made, &made_n, i, config->endpoints[i].models.at[j]);
     }
     *cards = made;
     *n = made_n;

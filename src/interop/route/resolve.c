@@ -137,8 +137,12 @@ static mt_rc add_name(const struct mt_route_table *table, struct mt_str name, un
                       struct mt_route_plan *plan, struct mt_err *err)
 {
     static const struct mt_str latest = MT_STR_INIT(":latest");
+    bool is_latest = mt_str_ends(name, latest) && name.len > latest.len;
+    struct mt_str plain = is_latest ? mt_str_sub(name, 0, name.len - latest.len) : name;
     int found = find_model(table, name);
 
+    if (found < 0) /* what is configured here comes before what an endpoint happens to have */
+        found = find_model(table, plain);
     if (found >= 0) {
         const struct mt_route_model *model = &table->models[found];
         if (depth == 0)
@@ -150,8 +154,8 @@ static mt_rc add_name(const struct mt_route_table *table, struct mt_str name, un
     }
     if (add_prefixed(table, name, plan) || add_listed(table, name, plan))
         return MT_OK;
-    if (mt_str_ends(name, latest) && name.len > latest.len)
-        return add_name(table, mt_str_sub(name, 0, name.len - latest.len), depth, plan, err);
+    if (is_latest)
+        return add_name(table, plain, depth, plan, err);
     return add_open(table, name, plan) ? MT_OK : unknown(table, name, err);
 }
 

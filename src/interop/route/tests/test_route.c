@@ -9,14 +9,15 @@
 #include "route/resolve.h"
 
 static const struct mt_str openai_models[] = {MT_STR_INIT("gpt-5"), MT_STR_INIT("gpt-*")};
-static const struct mt_str shed_models[] = {MT_STR_INIT("llama3"), MT_STR_INIT("gpt-5")};
+static const struct mt_str shed_models[] = {MT_STR_INIT("llama3"), MT_STR_INIT("gpt-5"),
+                                            MT_STR_INIT("nano:latest")};
 static const struct mt_str fast_targets[] = {MT_STR_INIT("shed/llama3"), MT_STR_INIT("nano")};
 static const struct mt_str twice_targets[] = {MT_STR_INIT("fast"), MT_STR_INIT("nano")};
 static const struct mt_str loop_targets[] = {MT_STR_INIT("loop")};
 
 static const struct mt_route_endpoint endpoints[] = {
     {MT_STR_INIT("openai"), openai_models, 2},
-    {MT_STR_INIT("shed"), shed_models, 2},
+    {MT_STR_INIT("shed"), shed_models, MT_ARRAY_LEN(shed_models)},
 };
 static const struct mt_route_model models[] = {
     {MT_STR_INIT("nano"), true, NULL, 0},
@@ -36,7 +37,8 @@ static void a_name_finds_its_targets_in_order(void **state)
     } rows[] = {
         {"nano", "-:nano", MT_OK},
         {"", "-:nano", MT_OK},
-        {"nano:latest", "-:nano", MT_OK},
+        {"nano:latest", "-:nano", MT_OK}, /* not the shed's */
+        {"shed/nano:latest", "1:nano:latest", MT_OK},
         {"fast", "1:llama3 -:nano", MT_OK},
         {"twice", "1:llama3 -:nano", MT_OK}, /* each target once */
         {"openai/o9", "0:o9", MT_OK},
