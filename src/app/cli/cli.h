@@ -116,7 +116,8 @@ mt_rc cli_table_put(struct cli *cli, const struct cli_table *table, struct mt_er
 /** --config of the command, else $MOTET_CONFIG, else NULL. */
 const char *cli_config_file(const struct cli *cli, const struct cli_args *args);
 
-/** The configuration of the command, without what is found around it. */
+/** The configuration of the command, without what is found around it and without the API keys
+ * of endpoints, which may be readable for the node alone. */
 mt_rc cli_config(struct cli *cli, const struct cli_args *args, const struct mt_config **out,
                  struct mt_err *err);
 

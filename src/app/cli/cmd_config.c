@@ -24,12 +24,16 @@ static mt_rc show(struct cli *cli, const struct cli_args *args, struct mt_err *e
 
 static mt_rc check(struct cli *cli, const struct cli_args *args, struct mt_err *err)
 {
+    MT_CLEANUP(mt_config_unrefp) const struct mt_config *usual = NULL;
     MT_CLEANUP(mt_config_unrefp) const struct mt_config *config = NULL;
+    MT_CLEANUP(mt_freep) char *file = NULL;
 
-    if (args->rest_n > 1)
-        MT_TRY(mt_config_load(args->rest[1], cli->environment, NULL, 0, &config, err));
-    else
-        MT_TRY(cli_config(cli, args, &config, err));
+    if (args->rest_n <= 1) {
+        MT_TRY(cli_config(cli, args, &usual, err));
+        file = usual->file.len > 0 ? mt_alloc_cstr(usual->file) : NULL;
+    }
+    MT_TRY(mt_config_load(args->rest_n > 1 ? args->rest[1] : file, cli->environment, NULL, 0,
+                          &config, err)); /* as a node would, keys of endpoints included */
     if (config->file.len > 0)
         (void)fprintf(cli->err, "motet: %.*s is fine\n", MT_STR_ARG(config->file));
     else

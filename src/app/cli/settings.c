@@ -35,7 +35,7 @@ mt_rc cli_config(struct cli *cli, const struct cli_args *args, const struct mt_c
         MT_TRY(mt_config_file_find(cli->environment, &usual, err));
         file = mt_file_exists(usual) ? usual : NULL;
     }
-    return mt_config_load(file, cli->environment, args->flags, args->flags_n, out, err);
+    return mt_config_load_keyless(file, cli->environment, args->flags, args->flags_n, out, err);
 }
 
 char *cli_data_path(const struct mt_config *config, const char *name)

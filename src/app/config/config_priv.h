@@ -205,6 +205,7 @@ struct mt_config__load {
     const char *name;         /* of the file, for errors; "" without one */
     struct mt_str folder;     /* that relative paths of the file begin at */
     char *const *environment; /* may be NULL */
+    bool is_keyless;          /* API keys that stand elsewhere are not fetched */
 };
 
 /** Value of a variable, or NULL. */

@@ -168,14 +168,15 @@ static void inherit_cache(struct mt_config__load *load)
     }
 }
 
-mt_rc mt_config_load(const char *file, char *const *environment,
-                     const struct mt_config_flag *flags, size_t flags_n,
-                     const struct mt_config **out, struct mt_err *err)
+/* load says where to look; its snapshot is made here. */
+static mt_rc run(struct mt_config__load load, const char *file,
+                 const struct mt_config_flag *flags, size_t flags_n,
+                 const struct mt_config **out, struct mt_err *err)
 {
     MT_CLEANUP(mt_config__snapshot_freep) struct mt_config__snapshot *made = NULL;
 
     MT_TRY(mt_config__snapshot_new(&made, err));
-    struct mt_config__load load = {.made = made, .name = "", .environment = environment};
+    load.made = made;
     made->origins = mt_config__origins(&mt_config__root, &made->arena);
     if (made->origins == NULL)
         return mt_arena_fail(&made->arena, err);
@@ -190,6 +191,25 @@ mt_rc mt_config_load(const char *file, char *const *environment,
     inherit_cache(&load);
     *out = &MT_MOVE(made)->config;
     return MT_OK;
+}
+
+mt_rc mt_config_load(const char *file, char *const *environment,
+                     const struct mt_config_flag *flags, size_t flags_n,
+                     const struct mt_config **out, struct mt_err *err)
+{
+    const struct mt_config__load load = {.name = "", .environment = environment};
+
+    return run(load, file, flags, flags_n, out, err);
+}
+
+mt_rc mt_config_load_keyless(const char *file, char *const *environment,
+                             const struct mt_config_flag *flags, size_t flags_n,
+                             const struct mt_config **out, struct mt_err *err)
+{
+    const struct mt_config__load load = {
+        .name = "", .environment = environment, .is_keyless = true};
+
+    return run(load, file, flags, flags_n, out, err);
 }
 
 mt_rc mt_config_file_find(char *const *environment, char **out, struct mt_err *err)

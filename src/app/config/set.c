@@ -97,6 +97,8 @@ static mt_rc fetch(const struct mt_config__load *load, const struct mt_config__k
 {
     if (key->type == TYPE_PATH)
         MT_TRY(whole_path(load, source, text, err));
+    if (load->is_keyless && (key->flags & (KEY_FROM_ENV | KEY_FROM_FILE)) != 0)
+        return MT_OK;
     if ((key->flags & KEY_FROM_ENV) != 0)
         return from_environment(load, text, err);
     if ((key->flags & KEY_FROM_FILE) != 0)

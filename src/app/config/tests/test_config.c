@@ -357,6 +357,24 @@ static void every_mistake_names_its_place(void **state)
     assert_int_equal(mt_alloc_live, 0);
 }
 
+static void a_command_that_only_asks_needs_no_keys_of_endpoints(void **state)
+{
+    (void)state;
+    const struct mt_config *c = NULL;
+    struct mt_err err = {0};
+
+    write_text(
+        MT_STR("listen: 127.0.0.1:7\nendpoints:\n"
+               "- {name: a, dialect: openai, url: 'http://a', api_key_env: NOT_THERE}\n"
+               "- {name: b, dialect: openai, url: 'http://b', api_key_file: not-there}\n"));
+    assert_int_equal(mt_config_load(file, NULL, NULL, 0, &c, &err), MT_E_INVALID);
+    assert_int_equal(mt_config_load_keyless(file, NULL, NULL, 0, &c, &err), MT_OK);
+    assert_int_equal(c->listen_port, 7);
+    assert_int_equal(c->endpoints_n, 2);
+    mt_config_unref(c);
+    assert_int_equal(mt_alloc_live, 0);
+}
+
 static void a_file_that_multiplies_itself_is_refused(void **state)
 {
     (void)state;
@@ -667,6 +685,7 @@ int main(void)
         cmocka_unit_test(anchors_paths_and_key_files_work),
         cmocka_unit_test(flags_win_over_environment_over_file),
         cmocka_unit_test(every_mistake_names_its_place),
+        cmocka_unit_test(a_command_that_only_asks_needs_no_keys_of_endpoints),
         cmocka_unit_test(a_file_that_multiplies_itself_is_refused),
         cmocka_unit_test(a_file_over_a_mebibyte_is_too_big),
         cmocka_unit_test(slips_in_flags_and_environment_are_named),

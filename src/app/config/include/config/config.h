@@ -141,6 +141,12 @@ mt_rc mt_config_load(const char *file, char *const *environment,
                      const struct mt_config_flag *flags, size_t flags_n,
                      const struct mt_config **out, struct mt_err *err);
 
+/** The same for a command that only asks a node: API keys of endpoints stay unread, since they
+ * may be readable for the node alone. */
+mt_rc mt_config_load_keyless(const char *file, char *const *environment,
+                             const struct mt_config_flag *flags, size_t flags_n,
+                             const struct mt_config **out, struct mt_err *err);
+
 /** Where the file of a node is that names none: $MOTET_CONFIG, else motet.yaml in the folder of
  * mt_dirs; *out is owned. The file may not be there. @return MT_OK, MT_E_NOTFOUND, MT_E_NOMEM
  */
