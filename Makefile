@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin on purpose: scripts/ and CMake do the work.
-.PHONY: help up build test bench soak lint fuzz clean
+.PHONY: help up motet build test bench soak lint fuzz clean
 
 help:
-	@echo "make up     install what is missing, build, start a node in the foreground"
-	@echo "make build  the same without starting it: build/release/bin/motet"
+	@echo "make up     install what is missing, build, start a node in the foreground;"
+	@echo "            options: make up ARGS='--listen 127.0.0.1:8000'"
+	@echo "make build  the same without starting it, and all tools beside it"
 	@echo "make test   build with sanitizers, run every test"
 	@echo "make bench  measure beside haproxy, nginx and other gateways (35 minutes)"
 	@echo "make soak   hours of load in short: memory, kill -9, ThreadSanitizer"
@@ -12,15 +13,18 @@ help:
 	@echo "make fuzz   60 seconds of new inputs for every parser"
 	@echo "make clean  remove build/ (deps/ and .cache/ stay)"
 
-up: build
+up: motet
 	@echo "== starting the node (Ctrl-C ends it)"
-	@exec build/release/bin/motet up
+	@exec build/release/bin/motet up $(ARGS)
 
-build:
+motet:
 	@echo "== installing what is missing"
 	@scripts/install-deps.sh build
 	@echo "== building build/release/bin/motet (the first time takes minutes)"
 	@mkdir -p build && cmake --preset release >build/.configure.log 2>&1 || { cat build/.configure.log; exit 1; }
+	@cmake --build --preset release --target motet
+
+build: motet
 	@cmake --build --preset release
 
 test:

@@ -212,9 +212,25 @@ static bool find_ollama(const struct mt_config *config, struct probe *probe,
     return true;
 }
 
+/* A reload must not wait for an answer: who was there at the start still counts. */
+static bool keep_ollama(const struct mt_config *config, const struct mt_config *before,
+                        struct mt_config_endpoint *out)
+{
+    for (size_t i = 0; before != NULL && i < before->endpoints_n; i++) {
+        const struct mt_config_endpoint *endpoint = &before->endpoints[i];
+        if (endpoint->is_found && mt_str_is(endpoint->name, "ollama") &&
+            !is_configured(config, endpoint->name)) {
+            *out = *endpoint;
+            return true;
+        }
+    }
+    return false;
+}
+
 mt_rc node_discover(const struct mt_config *config, char *const *environment,
                     struct mt_loop *loop, struct mt_http_client *client,
-                    const struct mt_config **out, struct mt_err *err)
+                    const struct mt_config *before, const struct mt_config **out,
+                    struct mt_err *err)
 {
     struct mt_config_endpoint found[FOUND_MAX];
     struct probe probe = {.loop = loop, .body = MT_BUF_INIT(TAGS_MAX)};
@@ -225,8 +241,9 @@ mt_rc node_discover(const struct mt_config *config, char *const *environment,
     if (config->discover) {
         MT_TRY(mt_json_doc_new(&doc, err));
         n = find_providers(config, environment, found);
-        if (client != NULL && find_ollama(config, &probe, doc, client,
-                                          ollama_base(environment, &arena), &arena, &found[n]))
+        if (client != NULL ? find_ollama(config, &probe, doc, client,
+                                         ollama_base(environment, &arena), &arena, &found[n])
+                           : keep_ollama(config, before, &found[n]))
             n++;
     }
     mt_rc rc = mt_config_with_endpoints(config, found, n, out, err);

@@ -51,7 +51,8 @@ static const char *config_path(const struct mt_node_opts *opts, const struct mt_
 
 static mt_rc load_config(const struct mt_node_opts *opts, const struct mt_dirs *dirs,
                          struct mt_loop *loop, struct mt_http_client *client,
-                         const struct mt_config **out, struct mt_err *err)
+                         const struct mt_config *before, const struct mt_config **out,
+                         struct mt_err *err)
 {
     MT_CLEANUP(mt_freep) char *owned = NULL;
     const struct mt_config *read = NULL;
@@ -62,7 +63,7 @@ static mt_rc load_config(const struct mt_node_opts *opts, const struct mt_dirs *
     if (rc == MT_OK)
         rc = node_default_models(read, opts->program, &with_models, err);
     if (rc == MT_OK)
-        rc = node_discover(with_models, opts->environment, loop, client, out, err);
+        rc = node_discover(with_models, opts->environment, loop, client, before, out, err);
     mt_config_unref(read);
     mt_config_unref(with_models);
     return rc;
@@ -74,7 +75,7 @@ mt_rc mt_node_config(const struct mt_node_opts *opts, const struct mt_config **o
     struct mt_dirs dirs = {0};
 
     MT_TRY(mt_dirs_find(&dirs, err));
-    mt_rc rc = load_config(opts, &dirs, NULL, NULL, out, err);
+    mt_rc rc = load_config(opts, &dirs, NULL, NULL, NULL, out, err);
     mt_dirs_fini(&dirs);
     return rc;
 }
@@ -95,6 +96,18 @@ static mt_rc data_path(const struct node *node, const char *name, char **out,
     return *out != NULL ? MT_OK : MT_FAIL(err, MT_E_NOMEM, "no memory for a path");
 }
 
+/* Its note says where: "pid 4711 http://127.0.0.1:7700". */
+static mt_rc already_here(const char *path, struct mt_err *err)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf note = MT_BUF_INIT(4096);
+
+    (void)mt_lock_is_held(path, &note);
+    return MT_FAIL(err, MT_E_BUSY,
+                   "a node is already here: %s ('motet stop --node' ends it; another one needs "
+                   "its own --data_dir and --listen)",
+                   mt_buf_cstr(&note));
+}
+
 static mt_rc take_lock(struct node *node, struct mt_err *err)
 {
     MT_CLEANUP(mt_freep) char *dir = NULL;
@@ -106,7 +119,7 @@ static mt_rc take_lock(struct node *node, struct mt_err *err)
     MT_TRY(data_path(node, "node.lock", &path, err));
     MT_TRY(mt_dir_make(dir, err));
     mt_rc rc = mt_lock_take(path, (struct mt_str){note, (size_t)n}, &node->lock, err);
-    return rc == MT_E_BUSY ? mt_err_wrap(err, rc, "a node is already here") : rc;
+    return rc == MT_E_BUSY ? already_here(path, err) : rc;
 }
 
 static mt_rc make_admin_token(struct node *node, struct mt_err *err)
@@ -263,7 +276,7 @@ static void reload(void *ctx)
 
     if (node->is_stopping)
         return;
-    mt_rc rc = load_config(node->opts, &node->dirs, NULL, NULL, &config, &err);
+    mt_rc rc = load_config(node->opts, &node->dirs, NULL, NULL, node->config, &config, &err);
     if (rc == MT_OK)
         rc = take_config(node, config, &err);
     if (rc < 0) {
@@ -337,7 +350,8 @@ static mt_rc start(struct node *node, struct mt_err *err)
     MT_TRY(mt_dirs_find(&node->dirs, err));
     MT_TRY(mt_loop_new(&node->loop, err));
     MT_TRY(mt_http_client_new(node->loop, NULL, &node->client, err));
-    MT_TRY(load_config(node->opts, &node->dirs, node->loop, node->client, &node->config, err));
+    MT_TRY(load_config(node->opts, &node->dirs, node->loop, node->client, NULL, &node->config,
+                       err));
     MT_TRY(take_lock(node, err));
     MT_TRY(open_log(node, err));
     MT_TRY(make_admin_token(node, err));
@@ -399,7 +413,8 @@ static void say_hello(struct node *node)
             "  Ollama    OLLAMA_HOST=%s\n",
             MT_VERSION, url, url, url, url, url);
     say_models(config);
-    fprintf(stderr, "  try       motet ask \"upper motet\"      end with Ctrl-C\n");
+    fprintf(stderr, "  try       %s ask \"upper motet\"      end with Ctrl-C\n",
+            node->opts->program != NULL ? node->opts->program : "motet");
     mt_log(node->log, MT_LOG_INFO, "node", "up", MT_LOG_CSTR("url", url));
 }
 

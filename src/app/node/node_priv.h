@@ -13,10 +13,11 @@ mt_rc node_default_models(const struct mt_config *config, const char *program,
                           const struct mt_config **out, struct mt_err *err);
 
 /* discover.c: endpoints whose keys stand in the environment, and a running Ollama. Endpoints
- * that the file configures (by name) are left alone. client may be NULL: then nobody is asked.
- */
+ * that the file configures (by name) are left alone. client may be NULL: then nobody is asked,
+ * and the Ollama that before (or NULL) has found is still there. */
 mt_rc node_discover(const struct mt_config *config, char *const *environment,
                     struct mt_loop *loop, struct mt_http_client *client,
-                    const struct mt_config **out, struct mt_err *err);
+                    const struct mt_config *before, const struct mt_config **out,
+                    struct mt_err *err);
 
 #endif

@@ -65,6 +65,7 @@ static mt_rc listen_on(const struct mt_http_server_opts *opts, int *out, uint16_
     union address address = {.in = {0}};
     MT_TRY(parse_address(opts->host, opts->port, &address, err));
     bool is_ip6 = address.any.sa_family == AF_INET6;
+    struct mt_str host = opts->host.len > 0 ? opts->host : MT_STR("127.0.0.1");
     socklen_t len = is_ip6 ? sizeof address.in6 : sizeof address.in;
     MT_CLEANUP(close_fd)
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -72,11 +73,11 @@ static mt_rc listen_on(const struct mt_http_server_opts *opts, int *out, uint16_
     if (fd < 0)
         return MT_FAIL_SYS(err, MT_E_IO, errno, "listen socket");
     set_options(fd, opts->shares_port);
-    if (bind(fd, &address.any, len) != 0 || listen(fd, BACKLOG) != 0)
+    if (bind(fd, &address.any, len) != 0 || listen(fd, BACKLOG) != 0 ||
+        getsockname(fd, &address.any, &len) != 0)
         return MT_FAIL_SYS(err, errno == EADDRINUSE ? MT_E_BUSY : MT_E_IO, errno,
-                           "listen on port %u", opts->port);
-    if (getsockname(fd, &address.any, &len) != 0)
-        return MT_FAIL_SYS(err, MT_E_IO, errno, "listen on port %u", opts->port);
+                           is_ip6 ? "listen on [%.*s]:%u" : "listen on %.*s:%u",
+                           MT_STR_ARG(host), opts->port);
     *port = ntohs(is_ip6 ? address.in6.sin6_port : address.in.sin_port);
     *out = fd;
     fd = -1;
