@@ -141,12 +141,14 @@ static void report(const struct answer *answer, const struct client_info *info)
 {
     MT_CLEANUP(mt_buf_fini) struct mt_buf line = MT_BUF_INIT(4096);
 
-    mt_buf_addf(&line, "%lld tokens in, %lld out, ", (long long)answer->input_n,
+    mt_buf_addf(&line, "%lld tokens in, %lld out", (long long)answer->input_n,
                 (long long)answer->output_n);
-    cli_add_us(&line, answer->total_ns / 1000);
-    if (answer->total_ns > 0)
+    if (answer->total_ns > 0) { /* an endpoint may not say */
+        mt_buf_add_cstr(&line, ", ");
+        cli_add_us(&line, answer->total_ns / 1000);
         mt_buf_addf(&line, ", %.1f tokens/s",
                     (double)answer->output_n * 1e9 / (double)answer->total_ns);
+    }
     if (info->route[0] != '\0')
         mt_buf_addf(&line, "\nroute %s", info->route);
     if (info->cost[0] != '\0')

@@ -91,10 +91,11 @@ static mt_rc add_row(struct mt_buf *out, const struct mt_ledger_row *row,
     mt_buf_addf(out, "%-12s %.*s, asked in the dialect %.*s\n", "kind", MT_STR_ARG(row->kind),
                 MT_STR_ARG(row->dialect));
     add_text(out, "asked for", row->model_asked);
-    add_text(out, "answered by", row->model_served);
-    add_text(out, "endpoint", row->endpoint);
+    add_text(out, "answered by", row->endpoint);
     MT_TRY(add_attempts(out, row->attempts, arena, err));
     add_tokens(out, row);
+    if (!mt_str_eq(row->model_served, row->model_asked))
+        add_text(out, "counted for", row->model_served); /* limits of a pattern or an alias */
     mt_buf_addf(out, "%-12s ", "cost");
     cli_add_money(out, row->cost_usd_nano);
     mt_buf_add_char(out, '\n');
@@ -158,7 +159,7 @@ static mt_rc on_recent(void *arg, const struct mt_ledger_row *row, struct mt_err
     cli_add_money(&cost, row->cost_usd_nano);
     cli_cell(&recent->table, row->receipt);
     cli_cell(&recent->table, mt_str_sub(mt_buf_str(&when), 0, 19));
-    cli_cell(&recent->table, row->model_served.len > 0 ? row->model_served : row->model_asked);
+    cli_cell(&recent->table, row->model_asked.len > 0 ? row->model_asked : row->model_served);
     cli_cell_cstr(&recent->table, mt_outcome_name(row->outcome));
     cli_cell(&recent->table, mt_buf_str(&took));
     cli_cell(&recent->table, mt_buf_str(&cost));

@@ -29,6 +29,12 @@ static struct word split(const char *text)
     struct mt_str rest = mt_str_of(text + (word.is_letter ? 1 : 2));
     size_t at = mt_str_find_char(rest, '=');
 
+    if (word.is_letter && at != 1) { /* -n5, as -n 5 */
+        word.name = mt_str_sub(rest, 0, 1);
+        word.value = rest.len > 1 ? rest.at + 1 : NULL;
+        return word;
+    }
+
     word.name = mt_str_sub(rest, 0, at);
     if (at < rest.len)
         word.value = rest.at + at + 1;

@@ -4,6 +4,8 @@
 
 #include "gateway_priv.h"
 
+#include "wire/json_writer.h"
+
 #define CHAT        MT_DIALECT_OPENAI_CHAT
 #define COMPLETIONS MT_DIALECT_OPENAI_COMPLETIONS
 #define RESPONSES   MT_DIALECT_OPENAI_RESPONSES
@@ -98,8 +100,62 @@ void route_methods(struct mt_str path, struct mt_buf *out)
     }
 }
 
-void mt_gateway_routes(struct mt_buf *out)
+static const char *access_name(enum access access)
+{
+    switch (access) {
+    case ACCESS_PUBLIC:
+        return "everybody";
+    case ACCESS_USER:
+        return "a key";
+    case ACCESS_ADMIN:
+        return "the administrator";
+    }
+    return "nobody";
+}
+
+static void routes_json(struct mt_buf *out)
+{
+    struct mt_jw w;
+
+    mt_jw_begin(&w, out);
+    mt_jw_array(&w);
+    for (size_t i = 0; i < MT_ARRAY_LEN(routes); i++) {
+        mt_jw_object(&w);
+        mt_jw_kcstr(&w, "method", routes[i].method);
+        mt_jw_kcstr(&w, "path", routes[i].path);
+        mt_jw_kcstr(&w, "for", access_name(routes[i].need));
+        mt_jw_kcstr(&w, "help", routes[i].help);
+        mt_jw_end(&w);
+    }
+    mt_jw_end(&w);
+    mt_buf_add_char(out, '\n');
+}
+
+static void routes_markdown(struct mt_buf *out)
+{
+    mt_buf_add_cstr(out, "| method | path | for | what it does |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < MT_ARRAY_LEN(routes); i++)
+        mt_buf_addf(out, "| %s | `%s` | %s | %s |\n", routes[i].method, routes[i].path,
+                    access_name(routes[i].need), routes[i].help);
+}
+
+static void routes_text(struct mt_buf *out)
 {
     for (size_t i = 0; i < MT_ARRAY_LEN(routes); i++)
         mt_buf_addf(out, "%-6s %-28s %s\n", routes[i].method, routes[i].path, routes[i].help);
+}
+
+void mt_gateway_routes(enum mt_gateway_format format, struct mt_buf *out)
+{
+    switch (format) {
+    case MT_ROUTES_TEXT:
+        routes_text(out);
+        return;
+    case MT_ROUTES_JSON:
+        routes_json(out);
+        return;
+    case MT_ROUTES_MARKDOWN:
+        routes_markdown(out);
+        return;
+    }
 }

@@ -131,6 +131,7 @@ static void options_are_read_in_every_form(void **state)
     char *words[] = {(char *)(uintptr_t) "-m",     (char *)(uintptr_t) "one",
                      (char *)(uintptr_t) "what",   (char *)(uintptr_t) "--system=be kind",
                      (char *)(uintptr_t) "--json", (char *)(uintptr_t) "-",
+                     (char *)(uintptr_t) "-n5",    (char *)(uintptr_t) "-t=0.5",
                      (char *)(uintptr_t) "--",     (char *)(uintptr_t) "--model",
                      (char *)(uintptr_t) "-x"};
     struct cli_args args;
@@ -139,6 +140,8 @@ static void options_are_read_in_every_form(void **state)
                      MT_OK);
     assert_string_equal(cli_value(&args, "model"), "one");
     assert_string_equal(cli_value(&args, "system"), "be kind");
+    assert_string_equal(cli_value(&args, "max-tokens"), "5");
+    assert_string_equal(cli_value(&args, "temperature"), "0.5");
     assert_true(cli_has(&args, "json"));
     assert_false(cli_has(&args, "no-stream"));
     assert_int_equal(args.rest_n, 4);
@@ -243,6 +246,19 @@ static void the_manual_page_is_current(void **state)
     ran_fini(&ran);
 }
 
+static void the_page_of_the_api_is_current(void **state)
+{
+    (void)state;
+    MT_CLEANUP(mt_buf_fini) struct mt_buf kept = MT_BUF_INIT(CLI_TEXT_MAX);
+    struct ran ran = RUN("routes", "--markdown");
+
+    assert_int_equal(mt_file_read(MT_SOURCE_DIR "/docs/api.md", CLI_TEXT_MAX, &kept, NULL),
+                     MT_OK);
+    if (!mt_str_ends(mt_buf_str(&kept), mt_str_of(ran.out)))
+        fail_msg("docs/api.md does not end with:\n%s", ran.out);
+    ran_fini(&ran);
+}
+
 /* ------------------------------------------------------------------ without a node */
 
 static void without_a_node_it_says_what_to_type(void **state)
@@ -305,6 +321,7 @@ static void data_goes_to_stdout_and_talk_to_stderr(void **state)
         {{"config", "check"}, "", "motet: there is no file, and the defaults are fine\n"},
         {{"config", "path"}, "/tmp/motet-cli-", "motet: it is not there"},
         {{"routes"}, "POST   /v1/chat/completions", ""},
+        {{"routes", "--json"}, "[{\"method\":\"POST\",\"path\":\"/v1/chat", ""},
     };
 
     for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
@@ -441,6 +458,7 @@ int main(void)
         cmocka_unit_test(help_alone_lists_every_command),
         cmocka_unit_test(completion_knows_every_command_and_option),
         cmocka_unit_test(the_manual_page_is_current),
+        cmocka_unit_test(the_page_of_the_api_is_current),
         cmocka_unit_test(without_a_node_it_says_what_to_type),
         cmocka_unit_test(without_accounts_it_says_so),
         cmocka_unit_test(data_goes_to_stdout_and_talk_to_stderr),

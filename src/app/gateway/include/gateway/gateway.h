@@ -55,8 +55,9 @@ void mt_gateway_drain(struct mt_gateway *gateway, void (*done)(void *ctx), void 
 /** Cancel what is in flight (settled as interrupted) and free. NULL is allowed. */
 void mt_gateway_close(struct mt_gateway *gateway);
 
-/** The table of routes, a line each: `motet routes`, docs/api.md. */
+/** The table of routes: `motet routes`, and docs/api.md. */
 struct mt_buf;
-void mt_gateway_routes(struct mt_buf *out);
+enum mt_gateway_format { MT_ROUTES_TEXT, MT_ROUTES_JSON, MT_ROUTES_MARKDOWN };
+void mt_gateway_routes(enum mt_gateway_format format, struct mt_buf *out);
 
 #endif
