@@ -34,8 +34,7 @@ spdx() {
 
 # Every header compiles alone, with what its module and those below it declare.
 headers() {
-    local header flags=() llama=
-    [ -d deps/llama ] && llama=-DMT_HAVE_LLAMA=1
+    local header flags=()
     while read -r header; do
         flags+=("-I$header")
     done < <(git ls-files -- 'src/*/include/*.h' | sed 's,/include/.*,/include,' | sort -u)
