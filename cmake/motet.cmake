@@ -60,6 +60,7 @@ function(mt_module name)
 endfunction()
 
 # mt_test(NAME SOURCES test_x.c [DEPS ...] [LIBS ...] [LABEL unit] [TIMEOUT 60])
+# Its labels are its kind and its folder: `ctest -L unit`, `ctest -L '/net$'`.
 function(mt_test name)
   cmake_parse_arguments(M "" "LABEL;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
   if(MT_FUZZ)
@@ -81,7 +82,8 @@ function(mt_test name)
   target_compile_definitions(${name} PRIVATE MT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                              MT_BINARY_DIR="${CMAKE_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS ${M_LABEL} TIMEOUT ${M_TIMEOUT})
+  file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${M_LABEL};./${folder}" TIMEOUT ${M_TIMEOUT})
 endfunction()
 
 # mt_fuzz(NAME SOURCES fuzz_x.c CORPUS dir [DEPS ...] [LIBS ...])

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# test.sh: build the dev preset (ASan, UBSan), run every test but benchmarks and soaks, then
-# tests/e2e/run.sh. The last line is "N passed, N failed"; the exit status is 0 when none failed.
-# A script of e2e ends with such a line too; without one it counts as one case.
+# test.sh: build the dev preset (ASan, UBSan) and run every test but benchmarks and soaks; those
+# of rooms with threads run under ThreadSanitizer as well; then tests/e2e/run.sh, which ends with
+# "N passed, N failed" too, or counts as one case. The last line is the sum of all in these
+# words, the exit status is 0 when none failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,24 +25,37 @@ step() { # step WORDS COMMAND...: a step that everything behind it needs
     }
 }
 
+suite() { # suite PRESET CTEST-ARGUMENTS...: run tests, add to passed and failed
+    local preset=$1 log status summary bad=0
+    shift
+    log=build/$preset/ctest.log
+    ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j"$(nproc)" \
+        --timeout 600 "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    # "98% tests passed, 2 tests failed out of 100"
+    summary=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -1)
+    if [[ $summary =~ ,\ ([0-9]+)\ tests\ failed\ out\ of\ ([0-9]+) ]]; then
+        bad=${BASH_REMATCH[1]}
+        passed=$((passed + BASH_REMATCH[2] - bad))
+    fi
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    fi
+    failed=$((failed + bad))
+}
+
 step "what the tests need" scripts/install-deps.sh build test
 step "configure" cmake --preset dev
-step "build" cmake --build --preset dev
+step "build with ASan and UBSan" cmake --build --preset dev
 
-echo "== unit tests"
-log=build/dev/ctest.log
-ctest --test-dir build/dev -LE '^(bench|soak)$' --output-on-failure --no-tests=error \
-    -j"$(nproc)" --timeout 600 2>&1 | tee "$log"
-status=${PIPESTATUS[0]}
-# "98% tests passed, 2 tests failed out of 100"
-summary=$(grep -E 'tests passed, [0-9]+ tests failed out of [0-9]+' "$log" | tail -1)
-if [[ $summary =~ ,\ ([0-9]+)\ tests\ failed\ out\ of\ ([0-9]+) ]]; then
-    failed=${BASH_REMATCH[1]}
-    passed=$((BASH_REMATCH[2] - failed))
-fi
-if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
-    failed=1
-fi
+echo "== unit tests, replayed inputs"
+suite dev -LE '^(bench|soak)$'
+
+# The rooms that have threads; the others know of none.
+step "configure" cmake --preset tsan
+step "build with ThreadSanitizer" cmake --build --preset tsan
+echo "== unit tests of rooms with threads"
+suite tsan -L '/(system|net|local|ledger|gateway)$'
 
 if [ -x tests/e2e/run.sh ]; then
     echo "== end to end"
