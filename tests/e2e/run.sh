@@ -18,7 +18,7 @@ trap 'rm -f "$log"' EXIT
 # a test that waits has its own.
 status=0
 deps/node22/bin/node --disable-warning=ExperimentalWarning --test --test-concurrency=2 \
-    ${E2E_ARGS:-} --test-timeout=600000 --test-reporter=spec --test-reporter-destination=stdout \
+    --test-timeout=600000 --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$log" "${files[@]}" || status=$?
 passed=$(awk '/^# pass /{n = $3} END {print n + 0}' "$log")
 failed=$(awk '/^# (fail|cancelled) /{n += $3} END {print n + 0}' "$log")

@@ -32,7 +32,7 @@ const KINDS = [
 ];
 
 /** @return {requests, cancelled, grown: {requests, cancelled}, peak} in bytes */
-export async function memorySoak({ requests, cancelled, batchMs = 500, limitBytes = 4 * MIB, say = () => {} }) {
+export async function memorySoak({ requests, cancelled, batchMs = 100, limitBytes = 4 * MIB, say = () => {} }) {
     const key = makeKey('soak');
     const mock = await startMock({ tokens: 16 });
     // memory that the sanitizer holds back would look like a leak; real ones it reports at the end
