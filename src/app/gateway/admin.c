@@ -164,7 +164,7 @@ void handle_status(struct session *s)
     mt_jw_kstr(&w, "data_dir", s->board->config->data_dir);
     mt_jw_ki64(&w, "in_flight", (int64_t)s->gw->sessions_n);
     mt_jw_ki64(&w, "keys", (int64_t)s->board->keys_n);
-    mt_jw_kstr(&w, "default_model", s->board->config->default_model);
+    mt_jw_kstr(&w, "default_model", s->board->table.default_model);
     status_endpoints(&w, s);
     mt_jw_end(&w);
     session_answer_json(s, 200, &body);

@@ -109,6 +109,27 @@ void ask_fail(struct ask *ask, const struct mt_chat_error *error)
     session_fail(s, error);
 }
 
+void ask_interrupt(struct ask *ask)
+{
+    const struct mt_chat_error error = {
+        .kind = MT_CHAT_ERR_OVERLOADED,
+        .message = MT_STR("the node is ending"),
+        .retry_after_ms = -1,
+    };
+    struct session *s = ask->s;
+
+    if (ask->is_over || s->is_gone)
+        return;
+    bill_error_text(s, error.message);
+    bool is_answered = s->is_answered;
+    if (is_answered)
+        ask_stream_error(ask, &error);
+    ask_finish(ask, MT_OUTCOME_INTERRUPTED,
+               is_answered ? 200 : mt_chat_codec(s->route->dialect)->error_status(&error));
+    if (!is_answered)
+        session_fail(s, &error);
+}
+
 void ask_fail_rc(struct ask *ask, const struct mt_err *err)
 {
     const struct mt_chat_error error = {
@@ -240,7 +261,7 @@ static mt_rc peek(struct ask *ask, struct mt_err *err)
     MT_TRY(mt_json_parse(s->gw->doc, ask->body, &root, err));
     MT_TRY(ask->codec->peek(root, &ask->url, &s->arena, &ask->peek, err));
     if (ask->peek.model.len == 0)
-        ask->peek.model = s->board->config->default_model;
+        ask->peek.model = s->board->table.default_model;
     const struct mt_json *motet = mt_json_get(root, "motet");
     (void)mt_json_str(mt_json_get(motet, "max_latency"), &s->arena, &ask->max_latency);
     (void)mt_json_str(mt_json_get(motet, "max_cost"), &s->arena, &ask->max_cost);

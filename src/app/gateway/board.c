@@ -130,8 +130,11 @@ static mt_rc make_table(struct board *board, struct mt_err *err)
         models[i] =
             (struct mt_route_model){config->models[i].name, config->models[i].path.len > 0,
                                     config->models[i].targets.at, config->models[i].targets.n};
+    struct mt_str usual = config->default_model;
+    if (usual.len == 0 && config->models_n > 0)
+        usual = config->models[0].name;
     board->table = (struct mt_route_table){endpoints, config->endpoints_n, models,
-                                           config->models_n, config->default_model};
+                                           config->models_n, usual};
     return MT_OK;
 }
 

@@ -124,7 +124,7 @@ static mt_rc prepare(struct embed *embed, const struct mt_chat_route *url, struc
     embed->request.arena = &s->arena;
     MT_TRY(embed->codec->decode_request(root, url, &embed->request, err));
     ask->peek.model =
-        embed->request.model.len > 0 ? embed->request.model : s->board->config->default_model;
+        embed->request.model.len > 0 ? embed->request.model : s->board->table.default_model;
     MT_TRY(ask_plan(ask, err));
     for (size_t i = 0; i < embed->request.inputs_n; i++)
         bytes += (int64_t)embed->request.inputs[i].len;

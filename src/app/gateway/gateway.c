@@ -3,7 +3,12 @@
 
 #include "gateway_priv.h"
 
-enum { SCRATCH_MAX = 64 * 1024 * 1024, OUT_MAX = 64 * 1024 * 1024, TICK_MS = 1000 };
+enum {
+    SCRATCH_MAX = 64 * 1024 * 1024,
+    OUT_MAX = 64 * 1024 * 1024,
+    TICK_MS = 1000,
+    LAST_WORDS_MS = 500
+};
 
 /* ------------------------------------------------------------------ silence */
 
@@ -212,11 +217,29 @@ uint16_t mt_gateway_port(const struct mt_gateway *gw)
     return mt_http_server_port(gw->server);
 }
 
+/* Who is still waiting hears why, in the caller's dialect. */
+static void interrupt_all(struct mt_gateway *gw)
+{
+    struct session *next;
+
+    for (struct session *s = gw->sessions; s != NULL; s = next) {
+        next = s->next;
+        if (s->ask != NULL)
+            ask_interrupt(s->ask);
+    }
+}
+
 static void drain_over(void *arg)
 {
     struct mt_gateway *gw = arg;
     void (*done)(void *ctx) = gw->drain_done;
 
+    if (done != NULL && gw->sessions_n > 0 && !gw->is_interrupting) {
+        gw->is_interrupting = true;
+        mt_timer_start(gw->drain_timer, LAST_WORDS_MS);
+        interrupt_all(gw);
+        return;
+    }
     gw->drain_done = NULL;
     if (done != NULL)
         done(gw->drain_ctx);
@@ -231,6 +254,7 @@ void mt_gateway_drain(struct mt_gateway *gw, void (*done)(void *ctx), void *ctx)
     mt_http_server_drain(gw->server);
     if (gw->drain_timer == NULL &&
         mt_timer_new(gw->deps.loop, drain_over, gw, &gw->drain_timer, NULL) != MT_OK) {
+        gw->is_interrupting = true;
         drain_over(gw); /* no memory for patience */
         return;
     }

@@ -64,6 +64,7 @@ struct mt_gateway {
     bool is_ticking;
     bool is_closing;
     struct mt_timer *drain_timer;
+    bool is_interrupting; /* the time to drain is over, last words are going out */
     void (*drain_done)(void *ctx);
     void *drain_ctx;
 };
@@ -185,6 +186,7 @@ void ask_free(struct ask *ask);
 void ask_finish(struct ask *ask, enum mt_outcome outcome, int status);
 void ask_fail(struct ask *ask, const struct mt_chat_error *error);
 void ask_fail_rc(struct ask *ask, const struct mt_err *err);
+void ask_interrupt(struct ask *ask); /* the node is ending */
 mt_rc ask_decode(struct ask *ask, struct mt_err *err);
 
 /** Who may answer, under which policy: after peek.model is known. */

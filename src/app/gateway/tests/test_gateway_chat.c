@@ -628,18 +628,30 @@ static void an_idle_gateway_is_drained_at_once(void **state)
 static void draining_waits_for_streams_but_not_for_ever(void **state)
 {
     struct call call;
+    struct call silent;
+    struct mt_ledger_row row;
 
     (void)state;
     RIG_SCRIPT(&rig, 'a', {.what = UP_HALF, .words = 2});
     rig_chat(&rig, &call, openai, "one", true, NULL, NULL);
+    RIG_SCRIPT(&rig, 'd', {.what = UP_SILENT});
+    rig_chat(&rig, &silent, "/v1/messages", "claude", false, NULL, NULL);
+    rig_until_asked(&rig, 'd', 1);
     rig_until_piece(&call);
     mt_gateway_drain(rig.gw, on_drained, &rig);
     rig_until(&rig, is_drained, &rig);
-    assert_non_null(rig.gw->sessions);
-    rig_leave(&call);
-    rig_until_quiet(&rig);
+    rig_until_over(&call);
+    rig_until_over(&silent);
+    assert_non_null(strstr(mt_buf_cstr(&call.body), "the node is ending"));
+    assert_non_null(strstr(mt_buf_cstr(&silent.body), "the node is ending"));
+    assert_int_equal(silent.status, 529);
+    rig_row(&rig, &call, &row);
+    assert_int_equal(row.outcome, MT_OUTCOME_INTERRUPTED);
+    rig_row(&rig, &silent, &row);
+    assert_int_equal(row.outcome, MT_OUTCOME_INTERRUPTED);
     assert_int_equal(rig.drained_n, 1);
     call_fini(&call);
+    call_fini(&silent);
 }
 
 static void closing_settles_what_is_in_flight(void **state)

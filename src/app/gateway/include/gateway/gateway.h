@@ -48,8 +48,9 @@ uint16_t mt_gateway_port(const struct mt_gateway *gateway);
 /** The ledger's rows up to seq are on disk (strict_sync waits for that). */
 void mt_gateway_synced(struct mt_gateway *gateway, uint64_t seq);
 
-/** Stop accepting; done(ctx) when no request is in flight, or after the configuration's
- * drain_ms. */
+/** Stop accepting; done(ctx) when no request is in flight. After the configuration's drain_ms
+ * what still is gets its dialect's error ending (settled as interrupted), and a moment to take
+ * it. */
 void mt_gateway_drain(struct mt_gateway *gateway, void (*done)(void *ctx), void *ctx);
 
 /** Cancel what is in flight (settled as interrupted) and free. NULL is allowed. */
