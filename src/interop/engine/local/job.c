@@ -367,6 +367,19 @@ static mt_rc fill(const struct mt_chat_request *r, struct mt_job *job, int64_t c
     return mt_job__messages(r, job, err);
 }
 
+/* What only tunes and means nothing here. */
+static void note_losses(const struct mt_chat_request *r, struct mt_chat_notes *notes)
+{
+    bool has_names = false;
+
+    for (size_t i = 0; i < r->messages_n; i++)
+        has_names |= r->messages[i].name.len > 0 && r->messages[i].role != MT_ROLE_TOOL;
+    if (has_names)
+        mt_chat_note(notes, "names of messages: not shown to a local model");
+    for (size_t i = 0; i < r->extras_n; i++)
+        mt_chat_note(notes, "%.*s: not known to a local model", MT_STR_ARG(r->extras[i].key));
+}
+
 mt_rc mt_job_of_request(const struct mt_chat_request *request, struct mt_str model,
                         int64_t context_tokens, struct mt_chat_notes *notes,
                         struct mt_job **out, struct mt_err *err)
@@ -381,6 +394,7 @@ mt_rc mt_job_of_request(const struct mt_chat_request *request, struct mt_str mod
     MT_TRY(copy(job, model, &job->model, err));
     job->kind = MT_JOB_LOAD;
     job->is_unload = request->keep_alive_s.has && request->keep_alive_s.value == 0;
+    note_losses(request, notes);
     if (!request->is_load_only)
         MT_TRY(fill(request, job, context_tokens, notes, err));
     *out = MT_MOVE(job);
