@@ -12,6 +12,7 @@
 #include "cli.h"
 #include "commands.h"
 #include "engine/engine.h"
+#include "engine/gguf.h"
 #include "engine/local.h"
 #include "net/loop.h"
 #include "node/node.h"
@@ -19,7 +20,7 @@
 #include "system/file.h"
 #include "wire/json_writer.h"
 
-enum { DISK_LOW = 1024 * 1024 * 1024, NOTE_MAX = 4096 };
+enum { DISK_LOW = 1024 * 1024 * 1024, NOTE_MAX = 4096, HEAD_MAX = 64 * 1024 * 1024 };
 
 struct doctor {
     struct cli *cli;
@@ -163,21 +164,37 @@ static void check_llama(struct doctor *d, const struct mt_config *config)
     mt_loop_free(loop);
 }
 
+static void check_file(struct doctor *d, const char *what, struct mt_str file, bool is_adapter)
+{
+    MT_CLEANUP(mt_arena_fini) struct mt_arena arena = MT_ARENA_INIT(HEAD_MAX);
+    MT_CLEANUP(mt_freep) char *path = mt_alloc_cstr(file);
+    struct mt_gguf gguf = {0};
+    struct mt_err err = {0};
+
+    if (path == NULL)
+        return;
+    if (mt_gguf_read(path, &arena, &gguf, &err) != MT_OK)
+        say(d, what, "correct its path: motet config path", "%s", err.text);
+    else if ((gguf.adapter_type.len > 0) != is_adapter)
+        say(d, what, is_adapter ? "name an adapter's file, or none" : "it belongs under lora",
+            "%s: %s", path, is_adapter ? "is no adapter" : "is an adapter, no model");
+    else
+        say(d, what, NULL, "%s", path);
+}
+
 static void check_models(struct doctor *d, const struct mt_config *config)
 {
     for (size_t i = 0; i < config->models_n; i++) {
         const struct mt_config_model *model = &config->models[i];
-        MT_CLEANUP(mt_freep) char *path = mt_alloc_cstr(model->path);
         char what[64];
 
-        if (model->path.len == 0 || path == NULL)
+        if (model->path.len == 0)
             continue;
         (void)snprintf(what, sizeof what, "model %.*s", MT_STR_ARG(model->name));
-        if (access(path, R_OK) == 0)
-            say(d, what, NULL, "%s", path);
-        else
-            say(d, what, "correct its path: motet config path", "%s: %s", path,
-                strerror(errno));
+        check_file(d, what, model->path, false);
+        (void)snprintf(what, sizeof what, "lora of %.*s", MT_STR_ARG(model->name));
+        if (model->lora.len > 0)
+            check_file(d, what, model->lora, true);
     }
 }
 

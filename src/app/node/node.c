@@ -2,6 +2,7 @@
 /* Start in the order of the layers, serve, end in the opposite order. */
 #include "node/node.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -170,9 +171,7 @@ static mt_rc open_ledger(struct node *node, struct mt_err *err)
         .on_trouble = ledger_trouble,
         .arg = node,
     };
-    mt_rc rc = mt_ledger_open(&opts, &node->ledger, &report, err);
-    if (rc < 0)
-        return mt_err_wrap(err, rc, "ledger in '%s'", dir);
+    MT_TRY(mt_ledger_open(&opts, &node->ledger, &report, err));
     if (report.interrupted_n > 0 || report.damaged_bytes > 0)
         mt_log(node->log, MT_LOG_WARN, "ledger", "recovered",
                MT_LOG_I64("interrupted", report.interrupted_n),
@@ -389,6 +388,22 @@ static void say_models(const struct mt_config *config)
                 config->endpoints[i].is_found ? ", found in the environment" : "");
 }
 
+/* It may come later; until then the model's answers are errors. */
+static void warn_of_missing_files(const struct mt_config *config)
+{
+    for (size_t i = 0; i < config->models_n; i++) {
+        const struct mt_config_model *model = &config->models[i];
+        const struct mt_str paths[] = {model->path, model->lora};
+        for (size_t j = 0; j < MT_ARRAY_LEN(paths); j++) {
+            MT_CLEANUP(mt_freep)
+            char *path = paths[j].len > 0 ? mt_alloc_cstr(paths[j]) : NULL;
+            if (path != NULL && access(path, R_OK) != 0)
+                fprintf(stderr, "motet: model '%.*s': '%s': %s\n", MT_STR_ARG(model->name),
+                        path, strerror(errno));
+        }
+    }
+}
+
 /* What a person needs now: where it is, what to point there, what to type. */
 static void say_hello(struct node *node)
 {
@@ -413,6 +428,7 @@ static void say_hello(struct node *node)
             "  Ollama    OLLAMA_HOST=%s\n",
             MT_VERSION, url, url, url, url, url);
     say_models(config);
+    warn_of_missing_files(config);
     fprintf(stderr, "  try       %s ask \"upper motet\"      end with Ctrl-C\n",
             node->opts->program != NULL ? node->opts->program : "motet");
     mt_log(node->log, MT_LOG_INFO, "node", "up", MT_LOG_CSTR("url", url));
