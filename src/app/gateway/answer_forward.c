@@ -65,7 +65,7 @@ static void on_frame(void *ctx, const struct mt_frame *frame)
         ask_begin_bytes(ask, content_type_of(ask));
     ask->is_answering = true;
     ask->frames_n++;
-    ask_send_raw(ask, frame->raw);
+    ask_send_raw(ask, verdict == MT_METER_REPLACE ? ask->meter.replacement : frame->raw);
 }
 
 static void take_meter(struct ask *ask)

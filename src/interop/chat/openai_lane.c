@@ -173,10 +173,14 @@ enum mt_meter_verdict mt_openai__meter_frame(struct mt_chat_meter *meter,
         meter->text_bytes += (int64_t)data.len;
     }
     meter->has_error |= mt_str_is(frame->event, "error");
+    bool is_replaced = mt_str_starts(after_key(data, MT_STR("\"tool_calls\"")), MT_STR("[")) &&
+                       mt_openai__right_indices(meter, data, scratch);
     if (!may_matter(data) || mt_json_parse(scratch->doc, data, &body, NULL) != MT_OK)
-        return MT_METER_FORWARD;
+        return is_replaced ? MT_METER_REPLACE : MT_METER_FORWARD;
     bool is_usage_only = meter_parsed(meter, body);
-    return is_usage_only && !client_wants_usage ? MT_METER_HIDE : MT_METER_FORWARD;
+    if (is_usage_only && !client_wants_usage)
+        return MT_METER_HIDE;
+    return is_replaced ? MT_METER_REPLACE : MT_METER_FORWARD;
 }
 
 void mt_openai__meter_answer(struct mt_chat_meter *meter, const struct mt_json *body)

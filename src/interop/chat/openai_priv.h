@@ -78,6 +78,11 @@ mt_rc mt_openai__peek(const struct mt_json *body, const struct mt_chat_route *ro
                       struct mt_arena *arena, struct mt_chat_peek *out, struct mt_err *err);
 void mt_openai__forward_body(const struct mt_json *body, struct mt_str text,
                              struct mt_str model, struct mt_buf *out);
+/** Put dense indices into a frame's tool deltas (openai_indices.c). True when
+ *  meter->replacement is to go in the frame's place. */
+bool mt_openai__right_indices(struct mt_chat_meter *meter, struct mt_str data,
+                              struct mt_chat_scratch *scratch);
+
 enum mt_meter_verdict mt_openai__meter_frame(struct mt_chat_meter *meter,
                                              const struct mt_frame *frame,
                                              bool client_wants_usage,

@@ -992,6 +992,67 @@ static void a_stream_survives_any_oom(void **state)
     }
 }
 
+/* ---- tool deltas with wrong indices ---- */
+
+#define DELTA(call) "{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[" call "]}}]}"
+
+static const struct index_row {
+    const char *name;
+    const char *in[4];
+    const char *out[4]; /* NULL: as it came */
+} index_rows[] = {
+    {"right ones pass",
+     {DELTA("{\"index\":0,\"id\":\"a\"}"), DELTA("{\"index\":0,\"x\":1}"),
+      DELTA("{\"index\":1,\"id\":\"b\"}"), DELTA("{\"index\":1,\"x\":1}")},
+     {NULL}},
+    {"all of them 0",
+     {DELTA("{\"index\":0,\"id\":\"a\"}"), DELTA("{\"index\":0,\"id\":\"b\"}"),
+      DELTA("{\"index\":0,\"x\":1}"), DELTA("{\"index\":0,\"id\":\"a\",\"x\":2}")},
+     {NULL, DELTA("{\"index\":1,\"id\":\"b\"}"), DELTA("{\"index\":1,\"x\":1}"), NULL}},
+    {"none at all",
+     {DELTA("{\"id\":\"a\"},{\"id\":\"b\"}"), DELTA("{\"x\":1}"), DELTA("{\"id\":\"a\"}")},
+     {DELTA("{\"id\":\"a\",\"index\":0},{\"id\":\"b\",\"index\":1}"),
+      DELTA("{\"x\":1,\"index\":1}"), DELTA("{\"id\":\"a\",\"index\":0}")}},
+    {"from 1",
+     {DELTA("{\"index\":1,\"id\":\"a\"}"), DELTA("{\"index\":1,\"x\":1}"),
+      DELTA("{\"index\":2,\"id\":\"b\"}")},
+     {DELTA("{\"index\":0,\"id\":\"a\"}"), DELTA("{\"index\":0,\"x\":1}"),
+      DELTA("{\"index\":1,\"id\":\"b\"}")}},
+    {"a delta of no call passes", {DELTA("{\"index\":3,\"x\":1}")}, {NULL}},
+    {"an id that is none", {DELTA("{\"id\":7}")}, {NULL}},
+};
+
+static void check_indices(struct fixture *f, struct mt_chat_meter *meter,
+                          const struct index_row *row, size_t at)
+{
+    struct mt_chat_scratch scratch = {f->frame_doc, &f->frame_arena};
+    MT_CLEANUP(mt_buf_fini) struct mt_buf wanted = MT_BUF_INIT(4096);
+
+    mt_buf_clear(&f->text);
+    mt_buf_add_cstr(&f->text, row->in[at]);
+    struct mt_frame frame = {.data = mt_buf_str(&f->text)};
+    enum mt_meter_verdict verdict = CHAT->meter_frame(meter, &frame, false, &scratch);
+    mt_check_row(row->name,
+                 verdict == (row->out[at] != NULL ? MT_METER_REPLACE : MT_METER_FORWARD));
+    if (row->out[at] == NULL)
+        return;
+    mt_buf_addf(&wanted, "data: %s\n\n", row->out[at]);
+    mt_check_row(row->name, mt_str_eq(meter->replacement, mt_buf_str(&wanted)));
+}
+
+static void the_fast_lane_puts_dense_indices(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(index_rows); i++) {
+        struct mt_chat_meter meter = {0};
+
+        for (size_t j = 0; j < MT_ARRAY_LEN(index_rows[i].in) && index_rows[i].in[j] != NULL;
+             j++)
+            check_indices(f, &meter, &index_rows[i], j);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -1021,6 +1082,7 @@ int main(void)
         TEST(a_peek_finds_what_routing_needs),
         TEST(the_meter_sees_what_the_decoder_sees),
         TEST(usage_is_hidden_from_those_who_did_not_ask),
+        TEST(the_fast_lane_puts_dense_indices),
         TEST(a_request_survives_any_oom),
         TEST(a_stream_survives_any_oom),
     };

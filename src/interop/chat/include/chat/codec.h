@@ -58,6 +58,12 @@ struct mt_chat_reply {
 };
 
 /* Fast lane: same dialect on both sides, bytes pass through and are only metered. */
+enum { MT_METER_CALLS_MAX = 32 };
+struct mt_meter_call { /* a tool call that has passed */
+    uint64_t id_hash;
+    int64_t given; /* index it came with; -1: none */
+};
+
 struct mt_chat_meter {
     struct mt_usage usage;
     bool has_usage;
@@ -66,8 +72,15 @@ struct mt_chat_meter {
     bool has_error;     /* the stream carried an error event */
     int64_t deltas_n;   /* content frames: about one token each */
     int64_t text_bytes; /* of content frames, JSON and all: bounds the tokens from above */
+    struct mt_meter_call calls[MT_METER_CALLS_MAX];
+    unsigned calls_n;
+    struct mt_str replacement; /* in the scratch arena */
 };
-enum mt_meter_verdict { MT_METER_FORWARD, MT_METER_HIDE };
+enum mt_meter_verdict {
+    MT_METER_FORWARD,
+    MT_METER_HIDE,
+    MT_METER_REPLACE, /* pass on `replacement` instead of the frame's bytes */
+};
 
 /* The few fields of a body that routing and metering need, read without decoding it. */
 struct mt_chat_peek {
