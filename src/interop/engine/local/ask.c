@@ -193,7 +193,7 @@ static void end(struct mt_worker *w, struct mt_ask *ask, const struct mt_chat_er
     ask->is_failed = true; /* nothing more is sent */
     if (piece != NULL)
         piece->was_sent = ask->is_begun;
-    mt_worker__send(w, piece);
+    mt_outbox_add(w->outbox, piece);
 }
 
 void mt_ask__fail(struct mt_worker *w, struct mt_ask *ask, const struct mt_chat_error *error)
@@ -236,7 +236,7 @@ static struct mt_usage usage_of(const struct mt_worker *w, const struct mt_ask *
 
 static void send(struct mt_worker *w, struct mt_ask *ask, struct mt_chat_event event)
 {
-    mt_worker__send(w, mt_piece_of(ask->job, &event));
+    mt_outbox_add(w->outbox, mt_piece_of(ask->job, &event));
 }
 
 void mt_ask__started(struct mt_worker *w, struct mt_ask *ask)
@@ -283,7 +283,7 @@ void mt_ask__begin(struct mt_worker *w, struct mt_job *job)
         struct mt_chat_error error = {.kind = MT_CHAT_ERR_INTERNAL,
                                       .message = MT_STR("out of memory"),
                                       .retry_after_ms = -1};
-        mt_worker__send(w, mt_piece_last(job, &error, NULL));
+        mt_outbox_add(w->outbox, mt_piece_last(job, &error, NULL));
         return;
     }
     ask->job = job;

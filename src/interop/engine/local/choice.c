@@ -25,7 +25,7 @@ static void send(struct mt_worker *w, struct mt_choice_run *choice, struct mt_ch
     struct mt_piece *piece = mt_piece_of(choice->ask->job, event);
     if (piece == NULL)
         choice->is_out_of_memory = true;
-    mt_worker__send(w, piece);
+    mt_outbox_add(w->outbox, piece);
 }
 
 /* A pending token moves in memory: its slices are set anew before it is shown. */

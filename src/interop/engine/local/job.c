@@ -16,6 +16,11 @@ struct mt_job *mt_job_new(void)
 
     if (job == NULL)
         return NULL;
+    job->spare = mt_alloc(1, sizeof *job->spare);
+    if (job->spare == NULL) {
+        mt_free(job);
+        return NULL;
+    }
     atomic_init(&job->refs, 1);
     mt_arena_init(&job->arena, JOB_BYTES_MAX);
     job->n = 1;
@@ -28,6 +33,7 @@ void mt_job_unref(struct mt_job *job)
     if (job == NULL || atomic_fetch_sub(&job->refs, 1) > 1)
         return;
     mt_arena_fini(&job->arena);
+    mt_free(job->spare);
     mt_free(job);
 }
 
@@ -116,6 +122,24 @@ struct mt_piece *mt_piece_of(struct mt_job *job, const struct mt_chat_event *eve
     return piece;
 }
 
+const struct mt_chat_error mt_job_out_of_memory = {
+    .kind = MT_CHAT_ERR_INTERNAL,
+    .message = MT_STR_INIT("out of memory"),
+    .retry_after_ms = -1,
+};
+
+static struct mt_piece *take_spare(struct mt_job *job)
+{
+    struct mt_piece *piece = job != NULL ? job->spare : NULL;
+
+    if (piece == NULL)
+        return NULL;
+    job->spare = NULL;
+    *piece = (struct mt_piece){
+        .job = job, .is_last = true, .has_error = true, .error = mt_job_out_of_memory};
+    return piece;
+}
+
 struct mt_piece *mt_piece_last(struct mt_job *job, const struct mt_chat_error *error,
                                const struct mt_embed_answer *embed)
 {
@@ -124,7 +148,7 @@ struct mt_piece *mt_piece_last(struct mt_job *job, const struct mt_chat_error *e
     struct mt_piece *piece = piece_new(job, floats + texts);
 
     if (piece == NULL)
-        return NULL;
+        return take_spare(job);
     char *at = (char *)(piece + 1);
     piece->is_last = true;
     if (embed != NULL) {
@@ -141,9 +165,12 @@ struct mt_piece *mt_piece_last(struct mt_job *job, const struct mt_chat_error *e
     return piece;
 }
 
-void mt_piece_free(struct mt_piece *piece)
+void mt_piece_drop(struct mt_piece *piece)
 {
+    struct mt_job *job = piece->is_last ? piece->job : NULL;
+
     mt_free(piece);
+    mt_job_unref(job);
 }
 
 /* --- requests --- */

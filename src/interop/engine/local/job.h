@@ -18,6 +18,9 @@ struct mt_engine_run;
 
 enum mt_job_kind { MT_JOB_CHAT, MT_JOB_COMPLETION, MT_JOB_EMBED, MT_JOB_LOAD };
 
+/* A paused answer goes on until so many pieces wait: a slow reader keeps no slot for long. */
+enum { MT_JOB_HELD_MAX = 2048 };
+
 enum mt_job_tools {
     MT_JOB_NO_TOOLS,
     MT_JOB_TOOLS_AUTO,
@@ -33,8 +36,10 @@ struct mt_job {
     _Atomic unsigned refs;
     _Atomic bool is_canceled;
     _Atomic bool is_paused;
+    _Atomic unsigned held_n;   /* pieces the loop keeps while it is paused */
     struct mt_engine_run *run; /* loop only; NULL once cancelled */
     struct mt_job *next;       /* in the worker's mailbox */
+    struct mt_piece *spare;    /* the last piece when there is no memory for another */
     int64_t posted_ns;
 
     struct mt_arena arena; /* all that follows lives here */
@@ -89,10 +94,13 @@ void mt_job_unref(struct mt_job *job);
 
 /** A piece with a copy of the event; NULL: out of memory. */
 struct mt_piece *mt_piece_of(struct mt_job *job, const struct mt_chat_event *event);
-/** The last piece; error may be NULL; embed may be NULL, its values are copied. */
+/** The last piece; error may be NULL; embed may be NULL, its values are copied. Never NULL for
+ * a job: out of memory, it is the piece the job has kept for that, and says so. */
 struct mt_piece *mt_piece_last(struct mt_job *job, const struct mt_chat_error *error,
                                const struct mt_embed_answer *embed);
-void mt_piece_free(struct mt_piece *piece);
+/** Free a piece, and let go of the job with its last one. */
+void mt_piece_drop(struct mt_piece *piece);
+extern const struct mt_chat_error mt_job_out_of_memory;
 
 /** Fill a job from a request: copies all it needs. What a local model cannot do is refused by
  * name, what only tunes is noted.

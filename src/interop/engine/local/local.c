@@ -19,19 +19,12 @@ static struct mt_local *local_of(struct mt_engine *engine)
     return (struct mt_local *)engine;
 }
 
-static void drop_piece(struct mt_piece *piece)
-{
-    if (piece->is_last)
-        mt_job_unref(piece->job);
-    mt_piece_free(piece);
-}
-
 /* Take a run out of everything and free it; its job's flag stays as it is. */
 static void run_free(struct mt_engine_run *run)
 {
     while (run->held_head != NULL) {
         struct mt_piece *next = run->held_head->next;
-        drop_piece(run->held_head);
+        mt_piece_drop(run->held_head);
         run->held_head = next;
     }
     *run->at = run->next;
@@ -46,11 +39,9 @@ static void run_free(struct mt_engine_run *run)
 
 static void run_cancel(struct mt_engine_run *run)
 {
-    struct mt_worker *worker = run->host->worker;
-
     atomic_store(&run->job->is_canceled, true);
+    mt_worker_wake(run->host->worker);
     run_free(run);
-    mt_worker_wake(worker);
 }
 
 static void run_end(struct mt_engine_run *run, const struct mt_piece *last)
@@ -92,13 +83,13 @@ static void take_piece(struct mt_piece *piece)
 
     piece->next = NULL;
     if (run == NULL) {
-        drop_piece(piece);
+        mt_piece_drop(piece);
         return;
     }
     bool is_held = atomic_load(&piece->job->is_paused) || run->held_head != NULL;
     if (!is_held) {
         hand_out(run, piece);
-        drop_piece(piece);
+        mt_piece_drop(piece);
         return;
     }
     if (run->held_tail != NULL)
@@ -106,6 +97,7 @@ static void take_piece(struct mt_piece *piece)
     else
         run->held_head = piece;
     run->held_tail = piece;
+    atomic_fetch_add(&piece->job->held_n, 1);
 }
 
 static void hand_out_held(void *arg)
@@ -120,8 +112,9 @@ static void hand_out_held(void *arg)
         run->held_head = piece->next;
         if (run->held_head == NULL)
             run->held_tail = NULL;
+        atomic_fetch_sub(&job->held_n, 1);
         hand_out(run, piece);
-        drop_piece(piece);
+        mt_piece_drop(piece);
     }
     mt_job_unref(job);
 }
@@ -143,7 +136,7 @@ void mt_local__on_pieces(void *ctx, struct mt_piece *pieces)
             MT_ASSERT(pieces == NULL); /* the thread's last word */
             mt_host__on_ended(host, &piece->error);
         }
-        mt_piece_free(piece);
+        mt_piece_drop(piece);
     }
 }
 
@@ -165,6 +158,13 @@ static int64_t deadline_ms(const struct mt_engine_run *run)
     return at;
 }
 
+/* Which limit comes next changes on the way: it is looked at once a second at least. */
+static void watch_time(struct mt_engine_run *run, int64_t in_ms)
+{
+    enum { LOOK_MS = 1000 };
+    mt_timer_start(run->timer, in_ms < LOOK_MS ? in_ms : LOOK_MS);
+}
+
 static void on_time(void *arg)
 {
     struct mt_engine_run *run = arg;
@@ -180,12 +180,11 @@ static void on_time(void *arg)
     };
 
     if (now < at) {
-        mt_timer_start(run->timer, at - now < 60000 ? at - now : 60000);
+        watch_time(run, at - now);
         return;
     }
-    struct mt_worker *worker = run->host->worker;
     atomic_store(&run->job->is_canceled, true);
-    mt_worker_wake(worker);
+    mt_worker_wake(run->host->worker);
     run_end(run, &last);
 }
 
@@ -194,8 +193,7 @@ static mt_rc start_timer(struct mt_engine_run *run, struct mt_err *err)
     if (run->first_timeout_ms <= 0 && run->idle_timeout_ms <= 0 && run->total_timeout_ms <= 0)
         return MT_OK;
     MT_TRY(mt_timer_new(run->local->loop, on_time, run, &run->timer, err));
-    int64_t in_ms = deadline_ms(run) - run->started_ms;
-    mt_timer_start(run->timer, in_ms < 1000 ? in_ms : 1000);
+    watch_time(run, deadline_ms(run) - run->started_ms);
     return MT_OK;
 }
 

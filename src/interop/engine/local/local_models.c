@@ -181,8 +181,6 @@ static void host_free(struct mt_host *host)
     while (*at != host)
         at = &(*at)->next;
     *at = host->next;
-    if (host->entry != NULL)
-        host->entry->host = NULL;
     mt_worker_free(host->worker);
     mt_free(host);
 }
@@ -279,7 +277,10 @@ void mt_host__run_ends(struct mt_host *host)
 {
     MT_ASSERT(host->runs_n > 0);
     host->runs_n--;
-    start_keep_alive(host);
+    if (host->is_ended && host->runs_n == 0)
+        host_free(host);
+    else
+        start_keep_alive(host);
 }
 
 void mt_host__on_loaded(struct mt_host *host)
@@ -291,8 +292,13 @@ void mt_host__on_loaded(struct mt_host *host)
 
 void mt_host__on_ended(struct mt_host *host, const struct mt_chat_error *error)
 {
+    if (host->entry != NULL) /* it failed to load: the next request tries anew */
+        host->entry->host = NULL;
+    host->entry = NULL;
+    host->is_ended = true;
     tell_waiters(host, error);
-    host_free(host);
+    if (host->runs_n == 0)
+        host_free(host);
 }
 
 void mt_entry__unload(struct mt_local_entry *entry)
@@ -332,6 +338,19 @@ static void free_list(struct mt_local_entry *list)
         entry_free(list);
         list = next;
     }
+}
+
+/* What may change without loading the model anew. */
+static void set_keep_alive(struct mt_local_entry *entry, const struct mt_local_model *m)
+{
+    if (entry->config.keep_alive_ms == m->keep_alive_ms)
+        return;
+    entry->config.keep_alive_ms = m->keep_alive_ms;
+    entry->keep_alive_ms = m->keep_alive_ms != 0 ? m->keep_alive_ms : KEEP_ALIVE_DEFAULT_MS;
+    mt_timer_stop(entry->timer);
+    entry->expires_at_s = 0;
+    if (entry->host != NULL)
+        start_keep_alive(entry->host);
 }
 
 static struct mt_local_entry *find_same(struct mt_local *local, const struct mt_local_model *m)
@@ -381,6 +400,11 @@ mt_rc mt_local_set_models(struct mt_engine *engine, const struct mt_local_model 
             mt_entry__unload(e);
             e->is_retired = true;
         }
+    for (size_t i = 0; i < n; i++) {
+        struct mt_local_entry *kept = find_same(local, &models[i]);
+        if (kept != NULL)
+            set_keep_alive(kept, &models[i]);
+    }
     struct mt_local_entry **at = &local->entries;
     while (*at != NULL)
         at = &(*at)->next;

@@ -30,6 +30,7 @@ struct mt_host {
     struct mt_worker *worker;
     struct mt_waiter *waiters;
     bool is_loaded;
+    bool is_ended; /* the thread is done; freed with the last run, which may be paused */
     size_t runs_n;
 };
 

@@ -8,14 +8,10 @@
 #ifndef MT_LOCAL_WORKER_H
 #define MT_LOCAL_WORKER_H
 
-#include "job.h"
+#include "outbox.h"
 
 struct mt_loop;
 struct mt_worker;
-
-/* A piece with job == NULL tells of the model: is_last = the thread has ended (error: why),
- * otherwise it is loaded now. */
-typedef void mt_pieces_fn(void *ctx, struct mt_piece *pieces);
 
 struct mt_worker_opts {
     const char *library_dir;
@@ -28,7 +24,8 @@ struct mt_worker_opts {
     int gpu_layers;
     int64_t kv_token_bytes; /* memory of a token in the cache; 0 = unknown */
     struct mt_loop *loop;
-    mt_pieces_fn *on_pieces;
+    mt_pieces_fn *on_pieces; /* a piece with job NULL tells of the model: is_last = the thread
+                                has ended (error: why), otherwise it is loaded now */
     void *ctx;
 };
 

@@ -102,7 +102,7 @@ static void answer(struct mt_worker *w, struct mt_ask *ask, size_t dims)
     struct mt_piece *piece = mt_piece_last(ask->job, NULL, &embed);
     if (piece != NULL)
         piece->was_sent = true;
-    mt_worker__send(w, piece);
+    mt_outbox_add(w->outbox, piece);
 }
 
 void mt_embed__step(struct mt_worker *w, struct mt_ask *ask)

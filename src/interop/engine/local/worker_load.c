@@ -85,6 +85,25 @@ static mt_rc load_model(struct mt_worker *w, struct mt_err *err)
     return MT_OK;
 }
 
+static mt_rc load_adapter(struct mt_worker *w, struct mt_err *err)
+{
+    if (w->lora_path == NULL)
+        return MT_OK;
+    MT_TRY(check_file(w->lora_path, true, err));
+    (void)mt_llama_complaint();
+    w->adapter = w->ll->llama_adapter_lora_init(w->model, w->lora_path); /* freed with it */
+    return w->adapter != NULL ? MT_OK : fail(w, err, "adapter of");
+}
+
+static mt_rc apply_adapter(struct mt_worker *w, struct llama_context *ctx, struct mt_err *err)
+{
+    float scale = w->opts.lora_scale != 0 ? (float)w->opts.lora_scale : 1.0F;
+
+    if (w->adapter == NULL || w->ll->llama_set_adapters_lora(ctx, &w->adapter, 1, &scale) == 0)
+        return MT_OK;
+    return fail(w, err, "adapter of");
+}
+
 /* Sequences that fit: the cache of all of them may take half of the memory that is free. */
 static unsigned parallel_that_fits(const struct mt_worker *w)
 {
@@ -143,7 +162,7 @@ static mt_rc make_context(struct mt_worker *w, struct mt_err *err)
     w->facts.context_tokens = (int64_t)w->ll->llama_n_ctx_seq(w->ctx);
     if (w->facts.context_tokens > w->opts.context_tokens)
         w->facts.context_tokens = w->opts.context_tokens; /* llama.cpp rounds up */
-    return MT_OK;
+    return apply_adapter(w, w->ctx, err);
 }
 
 mt_rc mt_worker__embed_context(struct mt_worker *w, struct mt_err *err)
@@ -166,22 +185,9 @@ mt_rc mt_worker__embed_context(struct mt_worker *w, struct mt_err *err)
         params.pooling_type = LLAMA_POOLING_TYPE_MEAN;
         w->embed_ctx = w->ll->llama_init_from_model(w->model, params);
     }
-    return w->embed_ctx != NULL ? MT_OK : fail(w, err, "embedding context of");
-}
-
-static mt_rc load_adapter(struct mt_worker *w, struct mt_err *err)
-{
-    float scale = w->opts.lora_scale != 0 ? (float)w->opts.lora_scale : 1.0F;
-
-    if (w->lora_path == NULL)
-        return MT_OK;
-    MT_TRY(check_file(w->lora_path, true, err));
-    (void)mt_llama_complaint();
-    struct llama_adapter_lora *adapter =
-        w->ll->llama_adapter_lora_init(w->model, w->lora_path); /* freed with the model */
-    if (adapter == NULL || w->ll->llama_set_adapters_lora(w->ctx, &adapter, 1, &scale) != 0)
-        return fail(w, err, "adapter of");
-    return MT_OK;
+    if (w->embed_ctx == NULL)
+        return fail(w, err, "embedding context of");
+    return apply_adapter(w, w->embed_ctx, err);
 }
 
 static mt_rc make_slots(struct mt_worker *w, struct mt_err *err)
@@ -216,10 +222,10 @@ static mt_rc load_all(struct mt_worker *w, struct mt_err *err)
 {
     MT_TRY(mt_llama_get(w->opts.library_dir, &w->ll, err));
     MT_TRY(load_model(w, err));
+    MT_TRY(load_adapter(w, err));
     w->facts.context_tokens = w->opts.context_tokens;
     if (w->ll->llama_model_has_decoder(w->model)) {
         MT_TRY(make_context(w, err));
-        MT_TRY(load_adapter(w, err));
         MT_TRY(open_template(w, err));
     } else {
         MT_TRY(mt_worker__embed_context(w, err));
@@ -269,6 +275,7 @@ void mt_worker__unload(struct mt_worker *w)
     w->batch = (struct llama_batch){.token = NULL};
     w->embed_ctx = w->ctx = NULL;
     w->model = NULL;
+    w->adapter = NULL;
     w->slots = NULL;
     w->candidates = NULL;
 }

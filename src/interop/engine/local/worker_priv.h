@@ -2,7 +2,9 @@
 /* worker_priv.h - what the files of a worker share. All of it is the worker thread's, but what
  * the lock guards.
  *
- *   worker.c        mailbox, thread, the step
+ *   worker.c        its life: begin, thread, end
+ *   worker_mail.c   jobs that wait
+ *   worker_step.c   one batch
  *   worker_load.c   model and contexts: load, unload
  *   worker_slots.c  sequences and their cached prefixes
  *   worker_embed.c  embeddings
@@ -16,6 +18,7 @@
 #include <pthread.h>
 
 #include "llama_api.h"
+#include "outbox.h"
 #include "text_out.h"
 #include "worker.h"
 
@@ -23,6 +26,7 @@ enum {
     MT_SLOTS_MAX = 256,
     MT_BATCH_TOKENS = 2048,
     MT_UBATCH_TOKENS = 512,
+    MT_SHARE_MIN = 64,         /* fewer prompt tokens use the machine badly */
     MT_PIECE_BYTES = 32,       /* of a token's text in logprobs */
     MT_HELD_PIECES_MAX = 4096, /* of a job that the loop has not taken: then it waits */
 };
@@ -128,15 +132,17 @@ struct mt_worker {
     struct mt_job *mail_head, *mail_tail;
     size_t mail_n;
     bool is_finishing;
-    bool is_poked; /* flags of jobs changed */
+    bool is_poked; /* there is news: mail, flags of jobs, the end */
 
     struct mt_outbox *outbox;
+    struct mt_piece *loaded_word, *last_word; /* kept ready: no memory may be left for them */
     _Atomic bool is_aborted;
     _Atomic bool is_ready; /* vocab and tmpl may be used by the loop, under tmpl_lock */
     pthread_mutex_t tmpl_lock;
 
     const struct mt_llama *ll;
     struct llama_model *model;
+    struct llama_adapter_lora *adapter; /* NULL: none */
     struct llama_context *ctx;
     struct llama_context *embed_ctx; /* made on first use */
     const struct llama_vocab *vocab;
@@ -160,9 +166,19 @@ struct mt_worker {
 };
 
 /* worker.c */
-void mt_worker__send(struct mt_worker *w, struct mt_piece *piece); /* NULL: out of memory */
 int64_t mt_worker__now_ns(void);
-size_t mt_worker__held(const struct mt_worker *w);
+
+/* worker_mail.c */
+struct mt_job *mt_mail__take(struct mt_worker *w); /* NULL: none waits */
+/** Jobs that were cancelled while they waited make room for others. */
+void mt_mail__sweep(struct mt_worker *w);
+/** Sleep until there is news; a while only when the loop must be looked after. */
+void mt_mail__wait(struct mt_worker *w, bool must_poll);
+bool mt_mail__is_over(struct mt_worker *w);
+
+/* worker_step.c */
+/** @return was there anything to do? */
+bool mt_worker__step(struct mt_worker *w);
 
 /* worker_load.c: on failure all is given back */
 mt_rc mt_worker__load(struct mt_worker *w, struct mt_err *err);

@@ -185,6 +185,7 @@ mt_rc rig_start(struct rig *rig, struct rig_call *call, const struct mt_chat_req
                                  .model =
                                      request->model.len > 0 ? request->model : MT_STR("lab"),
                                  .total_timeout_ms = rig->total_timeout_ms,
+                                 .first_timeout_ms = rig->first_timeout_ms,
                                  .sink = &sink,
                                  .sink_ctx = call};
 

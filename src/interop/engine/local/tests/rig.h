@@ -15,7 +15,7 @@ struct rig {
     struct mt_engine *engine;
     struct mt_timer *watchdog;
     unsigned open_n; /* calls that have not ended */
-    int64_t total_timeout_ms;
+    int64_t total_timeout_ms, first_timeout_ms;
 };
 
 struct rig_choice {
