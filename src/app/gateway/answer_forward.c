@@ -45,6 +45,14 @@ static void add_piece(struct leg *leg, struct mt_str bytes)
     fail_leg(leg, err.text);
 }
 
+/* From here on nothing can be asked again, so nobody needs the request any more. */
+static void begin(struct ask *ask)
+{
+    ask_begin_bytes(ask, content_type_of(ask));
+    ask->body = (struct mt_str){NULL, 0};
+    mt_buf_fini(&ask->s->body);
+}
+
 static void on_frame(void *ctx, const struct mt_frame *frame)
 {
     struct leg *leg = ctx;
@@ -62,7 +70,7 @@ static void on_frame(void *ctx, const struct mt_frame *frame)
     if (verdict == MT_METER_HIDE)
         return;
     if (!ask->s->is_answered)
-        ask_begin_bytes(ask, content_type_of(ask));
+        begin(ask);
     ask->is_answering = true;
     ask->frames_n++;
     ask_send_raw(ask, verdict == MT_METER_REPLACE ? ask->meter.replacement : frame->raw);

@@ -262,6 +262,9 @@ static mt_rc peek(struct ask *ask, struct mt_err *err)
     MT_TRY(ask->codec->peek(root, &ask->url, &s->arena, &ask->peek, err));
     if (ask->peek.model.len == 0)
         ask->peek.model = s->board->table.default_model;
+    ask->peek.model = mt_arena_str(&s->arena, ask->peek.model); /* outlives the body */
+    if (ask->peek.model.at == NULL)
+        return mt_arena_fail(&s->arena, err);
     const struct mt_json *motet = mt_json_get(root, "motet");
     (void)mt_json_str(mt_json_get(motet, "max_latency"), &s->arena, &ask->max_latency);
     (void)mt_json_str(mt_json_get(motet, "max_cost"), &s->arena, &ask->max_cost);

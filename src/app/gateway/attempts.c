@@ -133,7 +133,7 @@ static mt_rc leg_start(struct leg *leg, struct mt_err *err)
         .lane = leg->lane,
         .request = &ask->request,
         .model = ask->plan.targets[leg->target].model,
-        .forward_body = mt_buf_str(&ask->forward_body),
+        .forward_body = &ask->forward_body,
         .forward_path = mt_buf_str(&ask->forward_path),
         .caller_headers = ask->caller_headers,
         .request_id = ask->s->request_id,

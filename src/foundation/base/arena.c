@@ -60,8 +60,8 @@ static struct mt_arena_block *block_add(struct mt_arena *arena, size_t need)
 
     if (size > LARGEST_STEP)
         size = LARGEST_STEP;
-    if (size < need)
-        size = need;
+    if (size < need + FIRST_BLOCK / 2)
+        size = need + FIRST_BLOCK / 2; /* something small follows something large */
     struct mt_arena_block *block = mt_alloc(1, sizeof *block + size);
     if (block == NULL)
         return NULL;

@@ -30,9 +30,12 @@ void mt_buf_clear(struct mt_buf *buf)
         buf->at[0] = '\0';
 }
 
-/* Next capacity that holds need bytes: doubling, but no more than the maximum asks for. */
+/* Next capacity that holds need bytes: what is asked for at first, then doubling, but no more
+ * than the maximum asks for. */
 static size_t capacity_for(const struct mt_buf *buf, size_t need)
 {
+    if (buf->cap_ == 0 && need > FIRST_CAPACITY)
+        return need;
     size_t cap = buf->cap_ > 0 ? buf->cap_ : FIRST_CAPACITY;
 
     while (cap < need)

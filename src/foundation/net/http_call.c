@@ -7,7 +7,7 @@
 
 enum {
     HEAD_BYTES_MAX = 256 * 1024,
-    RECEIVE_BYTES = 16 * 1024,
+    RECEIVE_BYTES = 8 * 1024, /* held by each call in flight */
     SMALL_BODY_BYTES =
         64 * 1024, /* libcurl copies such a body beside the header and sends once */
     CONNECT_DEFAULT_MS = 5000,
@@ -161,6 +161,7 @@ static void set_body(struct mt_http_call *call, struct mt_str body, bool is_tls)
 {
     bool is_copied = body.len <= SMALL_BODY_BYTES && !is_tls; /* HTTP/2 reads it later */
 
+    call->is_body_copied = is_copied;
     curl_easy_setopt(call->easy, CURLOPT_POST, 1L);
     curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS,
                      !is_copied ? NULL : (body.len > 0 ? body.at : ""));
@@ -279,6 +280,11 @@ struct mt_str mt_http_call_header(const struct mt_http_call *call, const char *n
     if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
         return (struct mt_str){NULL, 0};
     return mt_str_of(header->value);
+}
+
+bool mt_http_call_is_body_done(const struct mt_http_call *call)
+{
+    return call->has_head && (call->is_body_copied || call->body_at == call->body.len);
 }
 
 void mt_http_call_pause(struct mt_http_call *call)

@@ -48,8 +48,9 @@ struct mt_http_call {
     enum mt_http_call_state state;
     const char *proxy; /* as the handle has it */
     bool has_custom_method;
-    bool is_waiting; /* begun inside libcurl, which takes it at the turn */
-    bool is_sent;    /* a connection was there for it */
+    bool is_waiting;     /* begun inside libcurl, which takes it at the turn */
+    bool is_body_copied; /* libcurl sends its own copy once there is a connection */
+    bool is_sent;        /* a connection was there for it */
     bool has_head;
     bool is_paused; /* the owner wants no bytes */
     bool is_held;   /* libcurl has stopped */

@@ -27,7 +27,6 @@ static mt_rc start(struct mt_engine *engine, const struct mt_engine_call *call,
 {
     struct remote *remote = MT_CONTAINER(engine, struct remote, base);
     MT_CLEANUP(mt_buf_fini) struct mt_buf path = MT_BUF_INIT(4096);
-    struct mt_str body = call->forward_body;
     mt_rc rc = MT_OK;
     struct mt_engine_run *run = remote__run_new(remote);
 
@@ -35,18 +34,19 @@ static mt_rc start(struct mt_engine *engine, const struct mt_engine_call *call,
         return MT_FAIL(err, MT_E_NOMEM, "endpoint '%s': no memory for a run", remote->name);
     run->chat = *call;
     if (call->lane == MT_LANE_FORWARD) {
+        run->request = *call->forward_body;
+        mt_buf_init(call->forward_body, call->forward_body->max);
         mt_buf_add(&path, call->forward_path);
     } else {
         rc = remote->codec->encode_request(call->request, call->model, &run->request, &path,
                                            call->notes, err);
         if (rc == MT_OK)
             rc = mt_buf_check(&run->request, "request", err);
-        body = mt_buf_str(&run->request);
     }
     if (rc == MT_OK)
         rc = mt_buf_check(&path, "path", err);
     if (rc == MT_OK)
-        rc = remote__run_send(run, mt_buf_str(&path), body, err);
+        rc = remote__run_send(run, mt_buf_str(&path), mt_buf_str(&run->request), err);
     if (rc < 0) {
         remote__run_free(run);
         return rc;

@@ -215,10 +215,11 @@ static void on_head(void *ctx, struct mt_http_call *call, int status)
 {
     struct mt_engine_run *run = ctx;
 
-    (void)call;
     enter(run);
     run->status = status;
     run->has_head = true;
+    if (mt_http_call_is_body_done(call))
+        mt_buf_fini(&run->request); /* a stream may last for minutes */
     if (status >= 200 && status < 300)
         head_ok(run);
     else

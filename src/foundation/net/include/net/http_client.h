@@ -56,7 +56,7 @@ struct mt_http_request {
     const char *url;    /* http:// or https:// */
     const struct mt_http_header *headers;
     size_t headers_n;
-    struct mt_str body;         /* borrowed until on_end or cancel */
+    struct mt_str body; /* borrowed until on_end, cancel, or mt_http_call_is_body_done() */
     int64_t connect_timeout_ms; /* 0 = 5 s */
     int64_t head_timeout_ms;    /* until the status line; 0 = none */
     int64_t idle_timeout_ms;    /* longest silence between pieces of the body; 0 = none */
@@ -73,6 +73,9 @@ mt_rc mt_http_request(struct mt_http_client *client, const struct mt_http_reques
 /** A header of the answer, empty if none; lives until the call ends. Name in any case; the
  *  first of several. */
 struct mt_str mt_http_call_header(const struct mt_http_call *call, const char *name);
+
+/** Has the body been sent, or copied, so that it may go before the call ends? */
+bool mt_http_call_is_body_done(const struct mt_http_call *call);
 
 /** Hold back / let go the answer's bytes (back-pressure down to the socket). */
 void mt_http_call_pause(struct mt_http_call *call);

@@ -44,7 +44,7 @@ struct mt_engine_call {
     enum mt_lane lane;
     const struct mt_chat_request *request; /* EVENTS; borrowed until the run ends */
     struct mt_str model;                   /* the engine's own name for the model; borrowed */
-    struct mt_str forward_body;            /* FORWARD; borrowed until the run ends */
+    struct mt_buf *forward_body;           /* FORWARD; taken: it is left empty */
     struct mt_str forward_path;
     struct mt_str
         caller_headers; /* FORWARD: "name: value\r\n"... to pass on (anthropic-beta) */
