@@ -64,6 +64,26 @@ static void small_schemas_have_the_grammar_one_expects(void **state)
     assert_int_equal(mt_alloc_live, 0);
 }
 
+/* A schema of a few hundred bytes whose parts are 2^20 when one follows all ways. */
+static void parts_that_fan_out_are_refused_soon(void **state)
+{
+    (void)state;
+    MT_CLEANUP(mt_buf_fini) struct mt_buf schema = MT_BUF_INIT(1 << 16);
+    MT_CLEANUP(mt_buf_fini) struct mt_buf out = MT_BUF_INIT(1 << 20);
+    struct mt_err err = {0};
+
+    mt_buf_add_cstr(&schema, "{\"allOf\":[{\"$ref\":\"#/$defs/a0\"},{}],\"$defs\":{");
+    for (int i = 0; i < 20; i++)
+        mt_buf_addf(&schema,
+                    "\"a%d\":{\"allOf\":[{\"$ref\":\"#/$defs/a%d\"},"
+                    "{\"$ref\":\"#/$defs/a%d\"}]},",
+                    i, i + 1, i + 1);
+    mt_buf_add_cstr(&schema, "\"a20\":{\"properties\":{\"x\":true}}}}");
+    assert_int_equal(mt_grammar_schema(mt_buf_str(&schema), &tight, &out, NULL, &err),
+                     MT_E_TOOBIG);
+    assert_non_null(strstr(err.text, "allOf"));
+}
+
 /* Does the pattern of a range (digits, classes, repetitions, groups, |) match all of text? A
  * matcher by backtracking over the grammar's own text. */
 static bool match_alternatives(const char **pattern, const char *text, size_t *ends, size_t *n);
@@ -225,6 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_schemas_have_the_grammar_one_expects),
+        cmocka_unit_test(parts_that_fan_out_are_refused_soon),
         cmocka_unit_test(ranges_hold_exactly_their_numbers),
         cmocka_unit_test(patterns_outside_the_subset_are_noted),
         cmocka_unit_test(bounds_follow_the_tokens_at_hand),
