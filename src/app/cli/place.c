@@ -20,7 +20,7 @@ static struct mt_str reachable(struct mt_str host)
 /* "host", "host:port", "[v6]:port" */
 static bool split_host(struct mt_str text, struct mt_str *host, int64_t *port)
 {
-    struct mt_str rest = text;
+    struct mt_str rest;
 
     *port = 7700;
     if (text.len > 0 && text.at[0] == '[') {

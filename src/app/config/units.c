@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/assert.h"
+
 /* The first unit is the one that nothing is written in. */
 static const struct unit duration_units[] = {
     {"s", 1000}, {"ms", 1}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 86400000}, {NULL, 0},
@@ -117,6 +119,7 @@ static void write_whole(const struct unit_kind *kind, int64_t value, struct mt_b
             (value != 0 || best == NULL))
             best = unit;
     }
+    MT_ASSERT(best != NULL); /* every kind has a unit of 1 */
     mt_buf_addf(out, "%lld%s", (long long)(value / best->scale), best->name);
 }
 

@@ -89,7 +89,7 @@ static enum MHD_Result check_field(void *ctx, enum MHD_ValueKind kind, const cha
     struct walk *walk = ctx;
     struct mt_str name = {name_at, name_len};
     struct mt_str value = {value_at, value_len};
-    const char *line_end = value_at + value_len;
+    const char *line_end = value_at == NULL ? NULL : value_at + value_len;
 
     (void)kind;
     walk->flaw = FLAW(400, "malformed header line");
