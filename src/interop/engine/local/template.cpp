@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ mt_tmpl_text view(const std::string &text)
     return {text.data(), text.size()};
 }
 
+// Templates that ask for the date get it through localtime(), whose result all threads share;
+// and every model has a thread.
+std::mutex one_at_a_time;
+
 // Run fn; an exception becomes words and nullptr.
 template <typename T, typename F> T *guarded(char *err, size_t err_size, F fn)
 {
@@ -57,6 +62,7 @@ template <typename T, typename F> T *guarded(char *err, size_t err_size, F fn)
 mt_tmpl *tmpl_open(const llama_model *model, const char *text, char *err, size_t err_size)
 {
     return guarded<mt_tmpl>(err, err_size, [&] {
+        std::lock_guard<std::mutex> lock(one_at_a_time);
         auto out = std::make_unique<mt_tmpl>();
         out->templates = common_chat_templates_init(model, text != nullptr ? text : "");
         return out.release();
@@ -132,7 +138,10 @@ mt_tmpl_prompt *tmpl_render(mt_tmpl *tmpl, const mt_tmpl_in *in, mt_tmpl_out *ou
 {
     return guarded<mt_tmpl_prompt>(err, err_size, [&] {
         auto prompt = std::make_unique<mt_tmpl_prompt>();
-        prompt->params = common_chat_templates_apply(tmpl->templates.get(), inputs_of(in));
+        {
+            std::lock_guard<std::mutex> lock(one_at_a_time);
+            prompt->params = common_chat_templates_apply(tmpl->templates.get(), inputs_of(in));
+        }
         prompt->reader = common_chat_parser_params(prompt->params);
         prompt->reader.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;
         if (!prompt->params.parser.empty())

@@ -64,6 +64,7 @@ static void fail_all(struct mt_worker *w, const struct mt_err *err)
     struct mt_job *job = w->mail_head;
     w->mail_head = w->mail_tail = NULL;
     w->is_finishing = true; /* no more mail */
+    w->end = *err;
     pthread_mutex_unlock(&w->lock);
     while (job != NULL) {
         struct mt_job *next = job->next;

@@ -42,7 +42,8 @@ struct mt_worker_facts {
 mt_rc mt_worker_start(const struct mt_worker_opts *opts, struct mt_worker **out,
                       struct mt_err *err);
 
-/** Queue a job; the worker takes a reference of its own. @return MT_OK, MT_E_BUSY */
+/** Queue a job; the worker takes a reference of its own. @return MT_OK, MT_E_BUSY,
+ *  or why the thread ended by itself (the model could not be loaded) */
 mt_rc mt_worker_post(struct mt_worker *worker, struct mt_job *job, struct mt_err *err);
 
 /** Look at the flags of the jobs again. */

@@ -81,7 +81,9 @@ mt_rc mt_worker_post(struct mt_worker *w, struct mt_job *job, struct mt_err *err
 
     job->posted_ns = mt_worker__now_ns();
     pthread_mutex_lock(&w->lock);
-    if (w->is_finishing) {
+    if (w->end.rc < 0) { /* the loop has not heard of it yet */
+        rc = MT_FAIL(err, w->end.rc, "%s", w->end.text);
+    } else if (w->is_finishing) {
         rc = MT_FAIL(err, MT_E_BUSY, "model '%s' is going", w->name);
     } else if (w->mail_n >= w->opts.queue_max) {
         rc = MT_FAIL(err, MT_E_BUSY, "model '%s': %zu requests wait already", w->name,

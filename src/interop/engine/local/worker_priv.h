@@ -131,6 +131,7 @@ struct mt_worker {
     pthread_cond_t wake;
     struct mt_job *mail_head, *mail_tail;
     size_t mail_n;
+    struct mt_err end; /* why the thread ended by itself; or MT_OK */
     bool is_finishing;
     bool is_poked; /* there is news: mail, flags of jobs, the end */
 

@@ -209,8 +209,12 @@ void rig_run(struct rig *rig, struct rig_call *call, const struct mt_chat_reques
     struct mt_err err = {0};
 
     rig_call_init(call, rig);
-    if (rig_start(rig, call, request, &err) < 0)
-        fail_msg("start: %s", err.text);
+    if (rig_start(rig, call, request, &err) < 0) { /* as if it had come on a later turn */
+        call->is_over = true;
+        call->error = MT_CHAT_ERR_INTERNAL;
+        snprintf(call->message, sizeof call->message, "%s", err.text);
+        return;
+    }
     rig_wait(rig);
 }
 
