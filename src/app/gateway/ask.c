@@ -258,7 +258,7 @@ static mt_rc peek(struct ask *ask, struct mt_err *err)
     struct session *s = ask->s;
     const struct mt_json *root;
 
-    MT_TRY(mt_json_parse(s->gw->doc, ask->body, &root, err));
+    MT_TRY(session_json(s, ask->body, &root, err));
     MT_TRY(ask->codec->peek(root, &ask->url, &s->arena, &ask->peek, err));
     if (ask->peek.model.len == 0)
         ask->peek.model = s->board->table.default_model;

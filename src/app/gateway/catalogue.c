@@ -216,7 +216,7 @@ static mt_rc named_model(struct session *s, struct mt_str *out, struct mt_err *e
 {
     const struct mt_json *root;
 
-    MT_TRY(mt_json_parse(s->gw->doc, mt_buf_str(&s->body), &root, err));
+    MT_TRY(session_json(s, mt_buf_str(&s->body), &root, err));
     if (!mt_json_str(mt_json_get(root, "model"), &s->arena, out) &&
         !mt_json_str(mt_json_get(root, "name"), &s->arena, out))
         return MT_FAIL(err, MT_E_INVALID, "model: expected a string");

@@ -120,7 +120,7 @@ static mt_rc prepare(struct embed *embed, const struct mt_chat_route *url, struc
     int64_t bytes = 0;
 
     ask->body = mt_buf_str(&s->body);
-    MT_TRY(mt_json_parse(s->gw->doc, ask->body, &root, err));
+    MT_TRY(session_json(s, ask->body, &root, err));
     embed->request.arena = &s->arena;
     MT_TRY(embed->codec->decode_request(root, url, &embed->request, err));
     ask->peek.model =

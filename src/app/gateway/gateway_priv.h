@@ -165,6 +165,10 @@ struct ask {
 void session_answer_json(struct session *s, int status, const struct mt_buf *body);
 void session_fail(struct session *s, const struct mt_chat_error *error);
 void session_fail_rc(struct session *s, const struct mt_err *err);
+
+/* Parse a body of the client; a failure says that it is the body's. */
+mt_rc session_json(struct session *s, struct mt_str body, const struct mt_json **out,
+                   struct mt_err *err);
 void session_common_headers(struct session *s);
 /** The work is settled: answer whole, or end the stream with its last bytes; at once, or in
  * strict mode when the row is on disk. *body is taken. */

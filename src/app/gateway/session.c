@@ -122,6 +122,14 @@ void session_fail_rc(struct session *s, const struct mt_err *err)
     session_fail(s, &error);
 }
 
+mt_rc session_json(struct session *s, struct mt_str body, const struct mt_json **out,
+                   struct mt_err *err)
+{
+    mt_rc rc = mt_json_parse(s->gw->doc, body, out, err);
+
+    return rc < 0 ? mt_err_wrap(err, rc, "body") : rc;
+}
+
 static void fail_text(struct session *s, enum mt_chat_error_kind kind, const char *text)
 {
     const struct mt_chat_error error = {
@@ -182,6 +190,20 @@ static struct mt_str presented_key(const struct mt_http_exchange *x)
     return mt_http_query(x, "key"); /* Gemini's other way */
 }
 
+/* Bodies are read as they come; false when the session has been refused. */
+static bool admit_body(struct session *s)
+{
+    struct mt_str coding = mt_http_header(s->x, "content-encoding");
+    char text[128];
+
+    if (coding.len == 0 || mt_str_ieq(coding, MT_STR("identity")))
+        return true;
+    snprintf(text, sizeof text, "content-encoding: expected none, found '%.*s'",
+             MT_STR_ARG(mt_str_sub(coding, 0, 32)));
+    fail_text(s, MT_CHAT_ERR_UNSUPPORTED, text);
+    return false;
+}
+
 /* Find the caller; false when the session has been refused. */
 static bool admit(struct session *s)
 {
@@ -204,7 +226,7 @@ static bool admit(struct session *s)
         fail_text(s, MT_CHAT_ERR_PERMISSION, "only the node's administrator may do this");
         return false;
     }
-    return true;
+    return admit_body(s);
 }
 
 void session_count(struct session *s, const char *kind)

@@ -130,6 +130,9 @@ static const struct door {
     {"POST", "/motet/v1/reload", "x-api-key: admin-token", "", 200},
     {"POST", "/motet/v1/reload", NULL, "", 401},
     {"GET", "/nowhere", NULL, NULL, 404},
+    {"POST", "/api/show", "x-api-key: all-key\ncontent-encoding: gzip", "{}", 400},
+    {"POST", "/api/show", "x-api-key: all-key\ncontent-encoding: identity",
+     "{\"model\":\"one\"}", 200},
     {"OPTIONS", "/v1/chat/completions", "origin: http://localhost:3000", NULL, 204},
     {"OPTIONS", "/v1/chat/completions", "origin: https://evil.example", NULL, 403},
     {"GET", "/v1/models", "x-api-key: all-key\norigin: https://evil.example", NULL, 403},
@@ -187,17 +190,18 @@ static void bad_requests_leave_one_row_each(void **state)
     static const struct {
         const char *body;
         int status;
+        const char *says; /* NULL: whatever */
     } rows[] = {
-        {"", 400},
-        {"{", 400},
-        {"[]", 400},
-        {"{\"model\":\"nope\",\"messages\":[]}", 404},
+        {"", 400, "body: byte 0"},
+        {"{", 400, "body: byte 1"},
+        {"[]", 400, NULL},
+        {"{\"model\":\"nope\",\"messages\":[]}", 404, NULL},
         {"{\"model\":\"no\\u0000pe\\n\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}",
-         404},
-        {"{\"model\":\"one\",\"model\":\"one\",\"messages\":[]}", 400},
+         404, NULL},
+        {"{\"model\":\"one\",\"model\":\"one\",\"messages\":[]}", 400, NULL},
         {"{\"model\":\"one\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
          "\"max_tokens\":9223372036854775807,\"n\":128}",
-         400},
+         400, NULL},
     };
     struct call call;
 
@@ -209,6 +213,7 @@ static void bad_requests_leave_one_row_each(void **state)
         if (call.status != rows[i].status)
             fail_msg("%s: %d: %.*s", rows[i].body, call.status,
                      MT_STR_ARG(mt_buf_str(&call.body)));
+        mt_check_row(rows[i].body, rows[i].says == NULL || call_has(&call, rows[i].says));
         call.receipt[0] = '\0';
         expect_newest(MT_OUTCOME_REJECTED, rows[i].status);
         call_fini(&call);
