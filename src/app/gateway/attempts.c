@@ -136,6 +136,7 @@ static mt_rc leg_start(struct leg *leg, struct mt_err *err)
         .forward_body = &ask->forward_body,
         .forward_path = mt_buf_str(&ask->forward_path),
         .caller_headers = ask->caller_headers,
+        .is_stream = ask->peek.stream,
         .request_id = ask->s->request_id,
         .total_timeout_ms = left_ms(ask),
         .notes = &ask->notes,

@@ -7,7 +7,6 @@
 
 enum {
     HEAD_BYTES_MAX = 256 * 1024,
-    RECEIVE_BYTES = 8 * 1024, /* held by each call in flight */
     SMALL_BODY_BYTES =
         64 * 1024, /* libcurl copies such a body beside the header and sends once */
     CONNECT_DEFAULT_MS = 5000,
@@ -110,7 +109,7 @@ static void set_fixed(struct mt_http_call *call)
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)call->receive_bytes);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_line);
@@ -132,8 +131,8 @@ static void set_fixed(struct mt_http_call *call)
         curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
 }
 
-mt_rc mt_http__call_new(struct mt_http_client *client, struct mt_http_call **out,
-                        struct mt_err *err)
+mt_rc mt_http__call_new(struct mt_http_client *client, size_t receive_bytes,
+                        struct mt_http_call **out, struct mt_err *err)
 {
     struct mt_http_call *call = mt_alloc(1, sizeof *call);
 
@@ -145,6 +144,7 @@ mt_rc mt_http__call_new(struct mt_http_client *client, struct mt_http_call **out
         return MT_FAIL(err, MT_E_NOMEM, "http call");
     }
     call->client = client;
+    call->receive_bytes = receive_bytes;
     set_fixed(call);
     *out = call;
     return MT_OK;

@@ -15,6 +15,7 @@
 
 enum {
     SPARE_MAX = 128,
+    RECEIVE_BYTES_DEFAULT = 16 * 1024,
     DEADLINE_SLACK_MS = 10,
     HOST_CONNECTIONS_DEFAULT = 1024,
     IDLE_CONNECTIONS_DEFAULT = 256,
@@ -259,13 +260,27 @@ static void on_deadline(uv_timer_t *timer)
         mt_http__deadline_by(client, mt_http__call_deadline_ms(call));
 }
 
-static struct mt_http_call *take_spare(struct mt_http_client *client)
+static void drop_spare(struct mt_http_client *client, struct mt_http_call *call)
+{
+    list_take(&client->spare, call);
+    client->spare_n--;
+}
+
+/* A spare call that receives into so many bytes; NULL when there is none. Then one that does
+ * not makes room, so that spares are of the kind that is asked for. */
+static struct mt_http_call *take_spare(struct mt_http_client *client, size_t receive_bytes)
 {
     struct mt_http_call *call = client->spare;
 
+    while (call != NULL && call->receive_bytes != receive_bytes)
+        call = call->next;
     if (call != NULL) {
-        list_take(&client->spare, call);
-        client->spare_n--;
+        drop_spare(client, call);
+    } else if (client->spare_n == SPARE_MAX) {
+        struct mt_http_call *other = client->spare;
+
+        drop_spare(client, other);
+        mt_http__call_free(other);
     }
     return call;
 }
@@ -274,11 +289,13 @@ mt_rc mt_http_request(struct mt_http_client *client, const struct mt_http_reques
                       const struct mt_http_call_ops *ops, void *ctx, struct mt_http_call **out,
                       struct mt_err *err)
 {
-    struct mt_http_call *call = take_spare(client);
+    size_t receive_bytes =
+        request->receive_bytes > 0 ? request->receive_bytes : RECEIVE_BYTES_DEFAULT;
+    struct mt_http_call *call = take_spare(client, receive_bytes);
     mt_rc rc = MT_OK;
 
     if (call == NULL)
-        MT_TRY(mt_http__call_new(client, &call, err));
+        MT_TRY(mt_http__call_new(client, receive_bytes, &call, err));
     rc = mt_http__call_setup(call, request, err);
     call->is_waiting = client->in_curl > 0; /* libcurl cannot be entered twice */
     if (rc == MT_OK && !call->is_waiting &&
@@ -423,8 +440,11 @@ void mt_http_client_free(struct mt_http_client *client)
         detach(call);
         mt_http__call_free(call);
     }
-    for (call = take_spare(client); call != NULL; call = take_spare(client))
+    while (client->spare != NULL) {
+        call = client->spare;
+        drop_spare(client, call);
         mt_http__call_free(call);
+    }
     if (client->multi != NULL)
         (void)curl_multi_cleanup(client->multi); /* closes the idle connections */
     if (client->share != NULL)

@@ -48,9 +48,10 @@ struct mt_http_call {
     enum mt_http_call_state state;
     const char *proxy; /* as the handle has it */
     bool has_custom_method;
-    bool is_waiting;     /* begun inside libcurl, which takes it at the turn */
-    bool is_body_copied; /* libcurl sends its own copy once there is a connection */
-    bool is_sent;        /* a connection was there for it */
+    bool is_waiting;      /* begun inside libcurl, which takes it at the turn */
+    size_t receive_bytes; /* fixed when the handle is made */
+    bool is_body_copied;  /* libcurl sends its own copy once there is a connection */
+    bool is_sent;         /* a connection was there for it */
     bool has_head;
     bool is_paused; /* the owner wants no bytes */
     bool is_held;   /* libcurl has stopped */
@@ -94,8 +95,8 @@ curl_socket_t mt_http__open_socket(void *ctx, curlsocktype purpose, struct curl_
 int mt_http__close_socket(void *ctx, curl_socket_t fd);
 
 /* http_call.c */
-mt_rc mt_http__call_new(struct mt_http_client *client, struct mt_http_call **out,
-                        struct mt_err *err);
+mt_rc mt_http__call_new(struct mt_http_client *client, size_t receive_bytes,
+                        struct mt_http_call **out, struct mt_err *err);
 void mt_http__call_free(struct mt_http_call *call);
 mt_rc mt_http__call_setup(struct mt_http_call *call, const struct mt_http_request *request,
                           struct mt_err *err);

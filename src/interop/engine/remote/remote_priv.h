@@ -14,6 +14,7 @@ enum {
     REMOTE_HEADERS_MAX = 32,
     REMOTE_ERROR_BODY_MAX = 64 * 1024,
     REMOTE_REQUEST_MAX = 256 * 1024 * 1024,
+    REMOTE_STREAM_RECEIVE = 2048, /* tokens come one by one, in many streams at once */
     REMOTE_FRAME_MAX = 16 * 1024 * 1024,
     REMOTE_DECODER_MAX = 64 * 1024 * 1024,
 };

@@ -61,6 +61,8 @@ struct mt_http_request {
     int64_t head_timeout_ms;    /* until the status line; 0 = none */
     int64_t idle_timeout_ms;    /* longest silence between pieces of the body; 0 = none */
     int64_t total_timeout_ms;   /* 0 = none */
+    size_t receive_bytes; /* held to receive into while the call lasts; 0 = 16 KiB. Small for
+                             many slow streams */
 };
 
 /** Start a request. Strings but the body are copied. Content-Length and Transfer-Encoding are

@@ -46,6 +46,7 @@ struct mt_engine_call {
     struct mt_str model;                   /* the engine's own name for the model; borrowed */
     struct mt_buf *forward_body;           /* FORWARD; taken: it is left empty */
     struct mt_str forward_path;
+    bool is_stream; /* a stream is asked for */
     struct mt_str
         caller_headers; /* FORWARD: "name: value\r\n"... to pass on (anthropic-beta) */
     struct mt_str request_id;
