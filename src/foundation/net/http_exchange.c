@@ -35,31 +35,6 @@ struct mt_str mt_http_query(const struct mt_http_exchange *x, const char *name)
     return lookup(x, MHD_GET_ARGUMENT_KIND, name);
 }
 
-struct visit {
-    void (*fn)(void *ctx, struct mt_str name, struct mt_str value);
-    void *ctx;
-};
-
-static enum MHD_Result visit_field(void *ctx, enum MHD_ValueKind kind, const char *name_at,
-                                   size_t name_len, const char *value_at, size_t value_len)
-{
-    struct visit *visit = ctx;
-
-    (void)kind;
-    visit->fn(visit->ctx, (struct mt_str){name_at, name_len},
-              mt_str_trim((struct mt_str){value_at, value_len}));
-    return MHD_YES;
-}
-
-void mt_http_headers(const struct mt_http_exchange *x,
-                     void (*fn)(void *ctx, struct mt_str name, struct mt_str value), void *ctx)
-{
-    const struct mt_http_conn *conn = mt_http__conn_seen(x);
-    struct visit visit = {fn, ctx};
-
-    (void)MHD_get_connection_values_n(conn->mhd, MHD_HEADER_KIND, visit_field, &visit);
-}
-
 struct mt_str mt_http_peer(const struct mt_http_exchange *x)
 {
     return mt_str_of(mt_http__conn_seen(x)->peer);

@@ -77,9 +77,6 @@ struct mt_str mt_http_path(const struct mt_http_exchange *x); /* decoded, withou
 struct mt_str mt_http_header(const struct mt_http_exchange *x,
                              const char *name); /* empty if none */
 struct mt_str mt_http_query(const struct mt_http_exchange *x, const char *name);
-/** Walk all request headers. */
-void mt_http_headers(const struct mt_http_exchange *x,
-                     void (*fn)(void *ctx, struct mt_str name, struct mt_str value), void *ctx);
 struct mt_str mt_http_peer(const struct mt_http_exchange *x); /* "127.0.0.1:40112" */
 int64_t
 mt_http_began_ns(const struct mt_http_exchange *x); /* mt_loop_clock_ns at first header */
