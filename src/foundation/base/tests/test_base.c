@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/test.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/map.h"
@@ -245,6 +249,34 @@ static void slices_are_cut_and_compared(void **state)
     assert_true(mt_str_cmp(MT_STR("ab"), MT_STR("abc")) < 0);
 }
 
+/* In a child, whose words the parent reads. */
+static void a_broken_claim_is_told_and_ends_the_process(void **state)
+{
+    (void)state;
+    int ends[2];
+    int status = 0;
+    char text[4096] = {0};
+    size_t len = 0;
+
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)dup2(ends[1], STDERR_FILENO);
+        MT_ASSERT(child == 1);
+        _exit(0);
+    }
+    (void)close(ends[1]);
+    for (ssize_t n = 1; n > 0 && len < sizeof text - 1; len += (size_t)n) {
+        n = read(ends[0], text + len, sizeof text - 1 - len);
+        assert_true(n >= 0);
+    }
+    (void)close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_non_null(strstr(text, "assertion failed: child == 1 ("));
+    assert_non_null(strstr(text, "test_base.c:"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +290,7 @@ int main(void)
         cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
         cmocka_unit_test(utf8_is_checked_as_rfc_3629_says),
         cmocka_unit_test(slices_are_cut_and_compared),
+        cmocka_unit_test(a_broken_claim_is_told_and_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

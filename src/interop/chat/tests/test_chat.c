@@ -328,6 +328,43 @@ static void kinds_statuses_and_failures_agree(void **state)
     assert_int_equal(mt_chat_error_kind_of_status(418), MT_CHAT_ERR_INVALID);
 }
 
+static void every_codec_says_where_its_bodies_go(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct mt_chat_codec *codec;
+        const char *path, *count; /* of 42 tokens; NULL = no such question */
+    } rows[] = {
+        {&mt_codec_openai_chat, "/v1/chat/completions", NULL},
+        {&mt_codec_openai_completions, "/v1/completions", NULL},
+        {&mt_codec_openai_responses, "/v1/responses",
+         "{\"object\":\"response.input_tokens\",\"input_tokens\":42}"},
+        {&mt_codec_anthropic, "/v1/messages", "{\"input_tokens\":42}"},
+        {&mt_codec_gemini, "/v1beta/models/m:generateContent", "{\"totalTokens\":42}"},
+        {&mt_codec_ollama_chat, "/api/chat", NULL},
+        {&mt_codec_ollama_generate, "/api/generate", NULL},
+    };
+    static const struct mt_chat_peek peek = {.n = 0};
+    struct fixture f;
+
+    fixture_init(&f);
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        const struct mt_chat_codec *codec = rows[i].codec;
+
+        mt_buf_clear(&f.path);
+        mt_buf_clear(&f.out);
+        codec->forward_path(&peek, MT_STR("m"), &f.path);
+        mt_check_row(rows[i].path, mt_str_is(mt_buf_str(&f.path), rows[i].path));
+        mt_check_row(rows[i].path,
+                     (codec->encode_token_count != NULL) == (rows[i].count != NULL));
+        if (rows[i].count == NULL)
+            continue;
+        codec->encode_token_count(42, &f.out);
+        mt_check_row(rows[i].path, mt_str_is(mt_buf_str(&f.out), rows[i].count));
+    }
+    fixture_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +380,7 @@ int main(void)
         cmocka_unit_test(efforts_and_budgets_match),
         cmocka_unit_test(error_bodies_of_any_shape_are_read),
         cmocka_unit_test(kinds_statuses_and_failures_agree),
+        cmocka_unit_test(every_codec_says_where_its_bodies_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

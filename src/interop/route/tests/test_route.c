@@ -132,6 +132,14 @@ static void breaker_opens_probes_and_closes(void **state)
     assert_true(mt_breaker_pass(&b, &policy, 33000));
 }
 
+static void breaker_states_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(mt_breaker_name(MT_BREAKER_CLOSED), "closed");
+    assert_string_equal(mt_breaker_name(MT_BREAKER_OPEN), "open");
+    assert_string_equal(mt_breaker_name(MT_BREAKER_HALF_OPEN), "half_open");
+}
+
 static void attempts_follow_the_rules(void **state)
 {
     (void)state;
@@ -245,6 +253,7 @@ int main(void)
         cmocka_unit_test(endpoints_that_list_nothing_take_what_is_left),
         cmocka_unit_test(patterns_match_whole_names),
         cmocka_unit_test(breaker_opens_probes_and_closes),
+        cmocka_unit_test(breaker_states_have_names),
         cmocka_unit_test(attempts_follow_the_rules),
         cmocka_unit_test(a_stream_continues_only_when_allowed),
     };
