@@ -234,7 +234,7 @@ static void drain_over(void *arg)
     struct mt_gateway *gw = arg;
     void (*done)(void *ctx) = gw->drain_done;
 
-    if (done != NULL && gw->sessions_n > 0 && !gw->is_interrupting) {
+    if (done != NULL && gw->begun_n > 0 && !gw->is_interrupting) {
         gw->is_interrupting = true;
         mt_timer_start(gw->drain_timer, LAST_WORDS_MS);
         interrupt_all(gw);
@@ -247,7 +247,7 @@ static void drain_over(void *arg)
 
 void mt_gateway_drain(struct mt_gateway *gw, void (*done)(void *ctx), void *ctx)
 {
-    int64_t wait_ms = gw->sessions_n > 0 ? gw->board->config->drain_ms : 0;
+    int64_t wait_ms = gw->begun_n > 0 ? gw->board->config->drain_ms : 0;
 
     gw->drain_done = done;
     gw->drain_ctx = ctx;

@@ -60,6 +60,7 @@ struct mt_gateway {
     uint64_t synced_seq;      /* of the ledger, on disk */
     struct session *sessions; /* in flight */
     size_t sessions_n;
+    size_t begun_n; /* of them, those whose request has come whole: what a drain waits for */
     struct mt_timer *tick; /* pings, while something streams */
     bool is_ticking;
     bool is_closing;
@@ -91,6 +92,7 @@ struct session {
     struct mt_buf held;   /* strict mode: the answer, until its row is on disk */
     const char *held_type;
     bool is_held;
+    bool is_begun;    /* the request has come whole */
     bool is_counted;  /* ends in a row of the ledger */
     bool is_answered; /* mt_http_answer or mt_http_begin was called */
     bool is_streaming;

@@ -288,6 +288,7 @@ static void session_free(struct session *s)
     if (s->next != NULL)
         s->next->prev = s->prev;
     gw->sessions_n--;
+    gw->begun_n -= s->is_begun;
     mt_buf_fini(&s->body);
     mt_arena_fini(&s->arena);
     board_unref(s->board);
@@ -406,7 +407,11 @@ static void on_request_end(void *ctx, struct mt_http_exchange *x)
     struct mt_err err = {0};
 
     (void)ctx;
-    if (s == NULL || s->is_answered)
+    if (s == NULL)
+        return;
+    s->is_begun = true;
+    s->gw->begun_n++;
+    if (s->is_answered)
         return;
     if (mt_buf_check(&s->body, "body", &err) != MT_OK)
         session_fail_rc(s, &err);
@@ -442,7 +447,7 @@ static void drained(struct mt_gateway *gw)
 {
     void (*done)(void *ctx) = gw->drain_done;
 
-    if (done == NULL || gw->sessions_n > 0)
+    if (done == NULL || gw->begun_n > 0)
         return;
     gw->drain_done = NULL;
     done(gw->drain_ctx);

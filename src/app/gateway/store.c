@@ -154,10 +154,9 @@ static void work(void *arg)
         break;
     }
     job->err.rc = rc;
-    /* A full mailbox at 65,536 calls: the loop is lost anyway; the job is then never answered.
-     */
-    if (mt_loop_post(job->store->loop, back_on_loop, job, NULL) != MT_OK)
-        job_free(job);
+    /* A full mailbox at 65,536 calls: the loop is lost anyway. The job is then never answered,
+     * and never freed: a session may still hold it. */
+    (void)mt_loop_post(job->store->loop, back_on_loop, job, NULL);
 }
 
 /* ------------------------------------------------------------------ on the loop */

@@ -36,6 +36,7 @@ struct node {
     struct mt_gateway *gateway;
     struct mt_secret admin;
     _Atomic uint64_t synced_seq;
+    _Atomic bool is_strict; /* answers wait for synced_seq; a reload may change it */
     bool is_stopping;
 };
 
@@ -156,7 +157,8 @@ static void ledger_synced(void *arg, uint64_t seq)
     struct node *node = arg;
 
     atomic_store(&node->synced_seq, seq);
-    (void)mt_loop_post(node->loop, synced_on_loop, node, NULL);
+    if (atomic_load(&node->is_strict))
+        (void)mt_loop_post(node->loop, synced_on_loop, node, NULL);
 }
 
 static mt_rc open_ledger(struct node *node, struct mt_err *err)
@@ -164,10 +166,11 @@ static mt_rc open_ledger(struct node *node, struct mt_err *err)
     MT_CLEANUP(mt_freep) char *dir = NULL;
     struct mt_ledger_report report = {0};
 
+    atomic_store(&node->is_strict, node->config->strict_sync);
     MT_TRY(data_path(node, "", &dir, err));
     const struct mt_ledger_opts opts = {
         .dir = dir,
-        .on_synced = node->config->strict_sync ? ledger_synced : NULL,
+        .on_synced = ledger_synced,
         .on_trouble = ledger_trouble,
         .arg = node,
     };
@@ -263,6 +266,7 @@ static mt_rc take_config(struct node *node, const struct mt_config *config, stru
     if (node->local != NULL)
         MT_TRY(mt_local_set_models(node->local, models, local_models(config, models), err));
     MT_TRY(mt_gateway_reload(node->gateway, config, err));
+    atomic_store(&node->is_strict, config->strict_sync);
     return mt_log_set_levels(node->log, config->log_level, err);
 }
 

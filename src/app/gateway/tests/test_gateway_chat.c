@@ -3,6 +3,10 @@
  * clients that leave at every moment. */
 #include "rig.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 static const char yaml[] =
     "listen: 127.0.0.1:0\n"
     "discover: false\n"
@@ -625,6 +629,33 @@ static void an_idle_gateway_is_drained_at_once(void **state)
     call_fini(&call);
 }
 
+static bool has_session(void *arg)
+{
+    return ((struct rig *)arg)->gw->sessions_n > 0;
+}
+
+/* A request whose body never comes is no work in flight. */
+static void a_half_sent_request_does_not_hold_up_the_end(void **state)
+{
+    static const char half[] = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 100\r\n\r\n{";
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons(mt_gateway_port(rig.gw)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(send(fd, half, sizeof half - 1, 0), sizeof half - 1);
+    rig_until(&rig, has_session, &rig);
+    int64_t began_ns = mt_loop_clock_ns();
+    mt_gateway_drain(rig.gw, on_drained, &rig);
+    rig_until(&rig, is_drained, &rig);
+    assert_true(mt_loop_clock_ns() - began_ns < 150 * INT64_C(1000000));
+    close(fd);
+    rig_until_quiet(&rig);
+}
+
 static void draining_waits_for_streams_but_not_for_ever(void **state)
 {
     struct call call;
@@ -731,6 +762,7 @@ int main(void)
         TEST(limits_of_a_request_must_make_sense),
         TEST(a_reload_leaves_streams_alone),
         TEST(an_idle_gateway_is_drained_at_once),
+        TEST(a_half_sent_request_does_not_hold_up_the_end),
         TEST(draining_waits_for_streams_but_not_for_ever),
         TEST(closing_settles_what_is_in_flight),
         TEST(three_hundred_at_once),
