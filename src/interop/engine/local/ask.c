@@ -188,8 +188,9 @@ static mt_rc prepare(struct mt_worker *w, struct mt_ask *ask, struct mt_err *err
 static void end(struct mt_worker *w, struct mt_ask *ask, const struct mt_chat_error *error,
                 const struct mt_embed_answer *embed)
 {
+    if (ask->is_failed)
+        return;
     struct mt_piece *piece = mt_piece_last(ask->job, error, embed);
-
     ask->is_failed = true; /* nothing more is sent */
     if (piece != NULL)
         piece->was_sent = ask->is_begun;
@@ -198,8 +199,7 @@ static void end(struct mt_worker *w, struct mt_ask *ask, const struct mt_chat_er
 
 void mt_ask__fail(struct mt_worker *w, struct mt_ask *ask, const struct mt_chat_error *error)
 {
-    if (!ask->is_failed)
-        end(w, ask, error, NULL);
+    end(w, ask, error, NULL);
 }
 
 void mt_ask__fail_err(struct mt_worker *w, struct mt_ask *ask, const struct mt_err *err)
@@ -236,7 +236,11 @@ static struct mt_usage usage_of(const struct mt_worker *w, const struct mt_ask *
 
 static void send(struct mt_worker *w, struct mt_ask *ask, struct mt_chat_event event)
 {
-    mt_outbox_add(w->outbox, mt_piece_of(ask->job, &event));
+    struct mt_piece *piece = ask->is_failed ? NULL : mt_piece_of(ask->job, &event);
+
+    mt_outbox_add(w->outbox, piece);
+    if (piece == NULL)
+        mt_ask__fail(w, ask, &mt_job_out_of_memory);
 }
 
 void mt_ask__started(struct mt_worker *w, struct mt_ask *ask)
@@ -280,10 +284,7 @@ void mt_ask__begin(struct mt_worker *w, struct mt_job *job)
     struct mt_ask *ask = mt_alloc(1, sizeof *ask);
 
     if (ask == NULL) { /* no room for a word about it either */
-        struct mt_chat_error error = {.kind = MT_CHAT_ERR_INTERNAL,
-                                      .message = MT_STR("out of memory"),
-                                      .retry_after_ms = -1};
-        mt_outbox_add(w->outbox, mt_piece_last(job, &error, NULL));
+        mt_outbox_add(w->outbox, mt_piece_last(job, &mt_job_out_of_memory, NULL));
         return;
     }
     ask->job = job;

@@ -8,7 +8,11 @@
 #include "base/assert.h"
 #include "worker_priv.h"
 
-enum { PIECE_MAX = 512, ANSWER_MAX = 8 << 20 };
+enum {
+    ANSWER_MAX = 8 << 20,
+    CLOSING_MIN = 12, /* tokens before its last in which a bound answer is brought to its end */
+    CLOSING_MAX = 128,
+};
 
 static uint64_t next_random(struct mt_worker *w)
 {
@@ -327,12 +331,15 @@ static void finish(struct sink *s, enum mt_finish how)
     if (rc < 0)
         choice->is_out_of_memory = true;
     send_text(s->w, choice, (struct mt_str){NULL, 0}, choice->bytes_n);
+    if (choice->is_out_of_memory) /* an answer with a hole is none */
+        return;
     if (choice->tools_n > 0 && how == MT_FINISH_STOP)
         event.finish = MT_FINISH_TOOL_CALLS;
     if (choice->text.stopped_by.at != NULL && how == MT_FINISH_STOP)
         event.stop_sequence = choice->text.stopped_by;
     send(s->w, choice, &event);
-    mt_ask__choice_done(s->w, choice);
+    if (!choice->is_out_of_memory)
+        mt_ask__choice_done(s->w, choice);
 }
 
 static bool keep_logprob(struct mt_worker *w, struct mt_choice_run *choice, const float *logits,
@@ -354,13 +361,28 @@ static bool keep_logprob(struct mt_worker *w, struct mt_choice_run *choice, cons
     return true;
 }
 
-static bool is_at_end(struct mt_worker *w, const struct mt_choice_run *choice)
+/* Tokens that may still be spoken. */
+static int64_t left_of(const struct mt_worker *w, const struct mt_choice_run *choice)
 {
     const struct mt_job *job = choice->ask->job;
-    size_t used = choice->slot->cells_n + 1; /* the token just chosen is decoded next */
+    int64_t room = w->facts.context_tokens - (int64_t)choice->slot->cells_n;
+    int64_t most = job->max_tokens >= 0 ? job->max_tokens - choice->spoken_n : room;
 
-    return (job->max_tokens >= 0 && choice->spoken_n >= job->max_tokens) ||
-           used > (size_t)w->facts.context_tokens;
+    return most < room ? most : room;
+}
+
+/* A bound answer that nears its last token is brought to its end. What a template's own form
+ * of calls looks like is not known here. */
+static const struct mt_closing *closing_of(const struct mt_worker *w,
+                                           const struct mt_choice_run *choice)
+{
+    int64_t left = left_of(w, choice);
+    int64_t margin = (left + choice->spoken_n) / 8;
+
+    if (!choice->sampler.grammar_is_on || choice->mode == MT_CALLS_NATIVE)
+        return NULL;
+    margin = margin < CLOSING_MIN ? CLOSING_MIN : margin > CLOSING_MAX ? CLOSING_MAX : margin;
+    return left <= margin + mt_closing_need(&choice->closing) ? &choice->closing : NULL;
 }
 
 void mt_choice__echo(struct mt_worker *w, struct mt_choice_run *choice, struct mt_str text)
@@ -369,35 +391,54 @@ void mt_choice__echo(struct mt_worker *w, struct mt_choice_run *choice, struct m
     send(w, choice, &event);
 }
 
-static void speak(struct sink *s, const float *logits, struct mt_err *err)
+/* No token can follow. */
+static mt_rc stuck(struct sink *s, struct mt_err *err)
+{
+    const struct mt_choice_run *choice = s->choice;
+
+    if (choice->sampler.grammar_is_on && choice->closing.has_begun &&
+        mt_closing_need(&choice->closing) == 0) {
+        finish(s, MT_FINISH_STOP); /* a vocabulary without an end */
+        return MT_OK;
+    }
+    return MT_FAIL(err, MT_E_CORRUPT, "'%s' has no token that may follow here", s->w->name);
+}
+
+static mt_rc speak(struct sink *s, const float *logits, struct mt_err *err)
 {
     struct mt_worker *w = s->w;
     struct mt_choice_run *choice = s->choice;
-    char text[PIECE_MAX];
-    llama_token token = mt_sampler__choose(w, &choice->sampler, logits);
+    char text[MT_TOKEN_BYTES_MAX];
+    enum mt_call_mode was = choice->mode;
+    bool was_bound = choice->sampler.grammar_is_on;
+    llama_token token = mt_sampler__choose(w, &choice->sampler, logits, closing_of(w, choice));
 
-    if (token < 0 || w->ll->llama_vocab_is_eog(w->vocab, token)) {
+    if (token < 0)
+        return stuck(s, err);
+    if (w->ll->llama_vocab_is_eog(w->vocab, token)) {
         finish(s, MT_FINISH_STOP);
-        return;
+        return MT_OK;
     }
-    /* a template's own marks (<tool_call>) may be special tokens: its reader wants to see them
-     */
-    bool with_special = choice->mode == MT_CALLS_NATIVE;
+    /* a template's own marks (<tool_call>) may be special tokens: its reader wants to see them,
+     * and a grammar has */
+    bool with_special = choice->mode == MT_CALLS_NATIVE || was_bound;
     struct mt_str piece = {text, mt_worker__piece(w, token, with_special, text, sizeof text)};
     choice->spoken_n++;
     if (choice->text.state == MT_TEXT_THINKING)
         choice->reasoning_n++;
     bool is_kept = !choice->ask->job->logprobs || choice->mode == MT_CALLS_OURS ||
                    keep_logprob(w, choice, logits, token, piece.len);
-    if (!is_kept || feed(s, piece, token, err) < 0 || choice->is_out_of_memory) {
-        choice->is_out_of_memory = true;
-        return;
-    }
+    if (!is_kept)
+        return MT_FAIL(err, MT_E_NOMEM, "out of memory");
+    MT_TRY(feed(s, piece, token, err));
+    if (was_bound || (was == MT_CALLS_MAYBE && choice->mode == MT_CALLS_OURS))
+        mt_closing_feed(&choice->closing, piece);
     choice->next = token;
     if (choice->text.stopped_by.at != NULL)
         finish(s, MT_FINISH_STOP);
-    else if (is_at_end(w, choice))
+    else if (left_of(w, choice) <= 0)
         finish(s, MT_FINISH_LENGTH);
+    return MT_OK;
 }
 
 void mt_choice__step(struct mt_worker *w, struct mt_choice_run *choice)
@@ -406,6 +447,7 @@ void mt_choice__step(struct mt_worker *w, struct mt_choice_run *choice)
     struct mt_err err = {0};
     const struct mt_job *job = choice->ask->job;
     const float *logits = w->ll->llama_get_logits_ith(w->ctx, choice->batch_at);
+    mt_rc rc = MT_OK;
 
     choice->batch_at = -1;
     choice->state = MT_CHOICE_SPEAKS;
@@ -414,10 +456,9 @@ void mt_choice__step(struct mt_worker *w, struct mt_choice_run *choice)
     else if (job->max_tokens == 0)
         finish(&s, MT_FINISH_LENGTH);
     else
-        speak(&s, logits, &err);
-    if (choice->is_out_of_memory)
-        mt_ask__fail(w, choice->ask,
-                     &(struct mt_chat_error){.kind = MT_CHAT_ERR_INTERNAL,
-                                             .message = MT_STR("out of memory"),
-                                             .retry_after_ms = -1});
+        rc = speak(&s, logits, &err);
+    if (choice->is_out_of_memory || rc == MT_E_NOMEM)
+        mt_ask__fail(w, choice->ask, &mt_job_out_of_memory);
+    else if (rc < 0)
+        mt_ask__fail_err(w, choice->ask, &err);
 }

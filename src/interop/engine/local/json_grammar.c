@@ -95,15 +95,12 @@ static void add_common(const struct mt_schema *g)
 
 struct mt_grammar_bounds mt_grammar_bounds_for(int64_t tokens)
 {
-    if (tokens < 0 || tokens > 4096)
+    if (tokens < 0 || tokens >= 1024)
         return (struct mt_grammar_bounds){0};
-    unsigned share = (unsigned)tokens / 8;
     return (struct mt_grammar_bounds){
-        .string_max = share < 8     ? 8
-                      : share > 256 ? 256
-                                    : share,
-        .items_max = tokens < 1024 ? 4 : 16,
-        .depth_max = tokens < 1024 ? 2 : 4,
+        .string_max = tokens < 64 ? 8 : (unsigned)tokens / 8,
+        .items_max = 4,
+        .depth_max = 2,
         .is_compact = true,
     };
 }

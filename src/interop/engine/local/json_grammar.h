@@ -16,7 +16,8 @@ struct mt_chat_notes;
 
 enum { MT_GRAMMAR_BYTES_MAX = 1 << 20, MT_GRAMMAR_REPEAT_MAX = 1000 };
 
-/* How far open-ended parts may grow, so that an answer ends within its tokens. */
+/* How far open-ended parts may grow, so that an answer of few tokens is a whole one and not one
+ * that was brought to its end (json_closing.h). */
 struct mt_grammar_bounds {
     unsigned string_max; /* characters of a string without maxLength; 0 = no end */
     unsigned items_max; /* of an array without maxItems, members of a free object; 0 = no end */

@@ -2,6 +2,7 @@
 /* From logits to a token. Plain greedy choice reads the logits once; everything else goes
  * through llama.cpp's samplers. A grammar is asked about the chosen token first, and about the
  * whole vocabulary only when it says no: that is rare and a hundred times dearer. */
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -183,11 +184,40 @@ static llama_token choose_by_grammar(struct mt_worker *w, const struct mt_sample
     return n > 0 ? choose_among(w, sampler, &list) : -1;
 }
 
-llama_token mt_sampler__choose(struct mt_worker *w, struct mt_sampler *sampler,
-                               const float *logits)
+/* Of what the grammar allows, the token that brings the text nearest to its end. */
+static llama_token choose_nearest(struct mt_worker *w, const struct mt_sampler *sampler,
+                                  const float *logits, const struct mt_closing *closing)
 {
-    llama_token token = choose_free(w, sampler, logits);
+    const llama_token_data *best = NULL;
+    unsigned least = UINT_MAX;
+
+    fill(w, logits);
+    llama_token_data_array list = {w->candidates, (size_t)w->vocab_n, -1, false};
+    w->ll->llama_sampler_apply(sampler->grammar, &list);
+    for (size_t i = 0; i < list.size; i++) {
+        const llama_token_data *one = &list.data[i];
+        char text[MT_TOKEN_BYTES_MAX];
+        if (!isfinite(one->logit))
+            continue;
+        if (w->ll->llama_vocab_is_eog(w->vocab, one->id))
+            return one->id;
+        struct mt_str piece = {text, mt_worker__piece(w, one->id, true, text, sizeof text)};
+        unsigned cost = mt_closing_cost(closing, piece);
+        if (cost < least || (cost == least && one->logit > best->logit)) {
+            least = cost;
+            best = one;
+        }
+    }
+    return best != NULL ? best->id : -1;
+}
+
+llama_token mt_sampler__choose(struct mt_worker *w, struct mt_sampler *sampler,
+                               const float *logits, const struct mt_closing *closing)
+{
     bool is_bound = sampler->grammar != NULL && sampler->grammar_is_on;
+    llama_token token = is_bound && closing != NULL
+                            ? choose_nearest(w, sampler, logits, closing)
+                            : choose_free(w, sampler, logits);
 
     if (is_bound && (token < 0 || !grammar_takes(w, sampler, token)))
         token = choose_by_grammar(w, sampler, logits);

@@ -17,6 +17,7 @@
 
 #include <pthread.h>
 
+#include "json_closing.h"
 #include "llama_api.h"
 #include "outbox.h"
 #include "text_out.h"
@@ -26,7 +27,8 @@ enum {
     MT_SLOTS_MAX = 256,
     MT_BATCH_TOKENS = 2048,
     MT_UBATCH_TOKENS = 512,
-    MT_SHARE_MIN = 64,         /* fewer prompt tokens use the machine badly */
+    MT_SHARE_MIN = 64, /* fewer prompt tokens use the machine badly */
+    MT_TOKEN_BYTES_MAX = 512,
     MT_PIECE_BYTES = 32,       /* of a token's text in logprobs */
     MT_HELD_PIECES_MAX = 4096, /* of a job that the loop has not taken: then it waits */
 };
@@ -81,6 +83,7 @@ struct mt_choice_run {
     int64_t reasoning_n;
     uint64_t bytes_n; /* of output */
     struct mt_sampler sampler;
+    struct mt_closing closing; /* of what the grammar binds */
     struct mt_text_out text;
     struct mt_call_out calls;
     enum mt_call_mode mode;
@@ -220,9 +223,10 @@ void mt_choice__echo(struct mt_worker *w, struct mt_choice_run *choice, struct m
 mt_rc mt_sampler__begin(struct mt_worker *w, const struct mt_job *job, uint32_t seed,
                         struct mt_sampler *out, struct mt_err *err);
 void mt_sampler__fini(struct mt_worker *w, struct mt_sampler *sampler);
-/** @return a token, or -1: the grammar allows nothing any more */
+/** @param closing  where a bound text stands that must come to its end now; NULL: no hurry
+ *  @return a token, or -1: the grammar allows nothing any more */
 llama_token mt_sampler__choose(struct mt_worker *w, struct mt_sampler *sampler,
-                               const float *logits);
+                               const float *logits, const struct mt_closing *closing);
 /** Does the grammar take this token now? It is told of it when it does. */
 bool mt_sampler__try_grammar(struct mt_worker *w, struct mt_sampler *sampler,
                              llama_token token);

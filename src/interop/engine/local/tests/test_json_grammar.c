@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "chat/codec.h"
+#include "json_closing.h"
 #include "json_grammar.h"
 
 static const struct mt_grammar_bounds tight = {
@@ -216,7 +217,38 @@ static void bounds_follow_the_tokens_at_hand(void **state)
     assert_int_equal(mt_grammar_bounds_for(-1).string_max, 0);
     assert_int_equal(mt_grammar_bounds_for(256).string_max, 32);
     assert_int_equal(mt_grammar_bounds_for(8).string_max, 8);
+    assert_int_equal(mt_grammar_bounds_for(4096).string_max, 0); /* nobody's text is cut */
     assert_true(mt_grammar_bounds_for(256).is_compact);
+}
+
+static void texts_close_by_the_shortest_way(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned need;
+        const char *best, *worse; /* of two that may follow */
+    } table[] = {
+        {"", 0, "1", "{"},
+        {"{", 1, "}", "\""},
+        {"{\"a", 2, "\"", "b"},
+        {"{\"a\\", 2, "\"\"", "\""},
+        {"{\"a\":", 1, "1", "\""},
+        {"{\"a\":", 1, "null", "["},
+        {"{\"a\":1", 1, "}", ","},
+        {"{\"a\":1", 1, ",", "2"},
+        {"[[{\"a\":\"", 4, "\"}]", "\"}"},
+        {"\"{[", 1, "\"", "x"},
+        {"{}", 0, "", "{"},
+    };
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(table); i++) {
+        struct mt_closing closing = {.depth = 0};
+        mt_closing_feed(&closing, mt_str_of(table[i].text));
+        mt_check_row(table[i].text, mt_closing_need(&closing) == table[i].need);
+        mt_check_row(table[i].text, mt_closing_cost(&closing, mt_str_of(table[i].best)) <
+                                        mt_closing_cost(&closing, mt_str_of(table[i].worse)));
+    }
 }
 
 static void making_survives_any_failed_allocation(void **state)
@@ -249,6 +281,7 @@ int main(void)
         cmocka_unit_test(ranges_hold_exactly_their_numbers),
         cmocka_unit_test(patterns_outside_the_subset_are_noted),
         cmocka_unit_test(bounds_follow_the_tokens_at_hand),
+        cmocka_unit_test(texts_close_by_the_shortest_way),
         cmocka_unit_test(making_survives_any_failed_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,10 +151,43 @@ static void json_mode_gives_an_object(void **state)
         ask_wildly(&ask, seed);
         ask.request.format = MT_FORMAT_JSON;
         rig_run(&rig, &call, &ask.request);
-        if (call.choices[0].finish == MT_FINISH_STOP)
-            assert_int_equal(mt_json_type(parse(&call.choices[0].text)), MT_JSON_OBJECT);
+        assert_int_equal(call.choices[0].finish, MT_FINISH_STOP);
+        assert_int_equal(mt_json_type(parse(&call.choices[0].text)), MT_JSON_OBJECT);
         rig_call_fini(&call);
     }
+}
+
+/* What could go on for ever is brought to its end before its tokens are out. */
+static void endless_schemas_end_within_their_tokens(void **state)
+{
+    (void)state;
+    static const char *const endless[] = {
+        "{\"type\":\"object\"}",
+        "{\"type\":\"string\",\"maxLength\":900}",
+        "{\"type\":\"string\",\"pattern\":\"^[a-z]+$\"}",
+        "{\"type\":\"string\",\"pattern\":\"^([A-Z]{2}-)+$\"}",
+        "{\"type\":\"array\",\"items\":{\"type\":\"number\"},\"maxItems\":900}",
+        "{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}}",
+        "{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"string\",\"maxLength\":900},"
+        "\"next\":{\"$ref\":\"#\"}},\"required\":[\"v\"]}",
+        "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"},"
+        "\"b\":{\"$ref\":\"#\"}},\"required\":[\"a\"]},{\"type\":\"null\"}]}",
+    };
+    static const int limits[] = {40, 100, 200};
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(endless); i++)
+        for (int seed = 0; seed < 9; seed++) {
+            struct rig_ask ask;
+            struct rig_call call;
+            ask_wildly(&ask, seed);
+            ask.request.format = MT_FORMAT_SCHEMA;
+            ask.request.schema_json = mt_str_of(endless[i]);
+            ask.request.max_tokens = (struct mt_opt_i64){true, limits[seed % 3]};
+            rig_run(&rig, &call, &ask.request);
+            mt_check_row(endless[i], call.choices[0].finish == MT_FINISH_STOP);
+            (void)parse(&call.choices[0].text);
+            rig_call_fini(&call);
+        }
 }
 
 static struct mt_chat_tool tools[] = {
@@ -300,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schema_answers_are_valid),
         cmocka_unit_test(json_mode_gives_an_object),
+        cmocka_unit_test(endless_schemas_end_within_their_tokens),
         cmocka_unit_test(forced_calls_are_valid),
         cmocka_unit_test(parallel_calls_come_one_after_the_other),
         cmocka_unit_test(tools_left_to_choose_do_not_bind_the_text),
