@@ -28,5 +28,5 @@ console.log(JSON.parse(choices[0].message.content));
 // The node keeps what was said: the second question names the first answer.
 const first = await client.responses.create({ model, temperature: 0, input: 'upper motet' });
 const second = await client.responses.create({ model, temperature: 0, input: 'copy hello', previous_response_id: first.id });
-console.log(first.output_text, second.output_text);
+console.log(first.output_text, second.previous_response_id === first.id ? 'is remembered' : 'is forgotten');
 await client.responses.delete(first.id);

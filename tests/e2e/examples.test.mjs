@@ -41,7 +41,7 @@ function run(program, args) {
 }
 
 const EXAMPLES = [
-    ['openai.mjs', /^MOTET\n\{ colour: '(red|green)' \}\nMOTET \S+\n$/],
+    ['openai.mjs', /^MOTET\n\{ colour: '(red|green)' \}\nMOTET is remembered\n$/],
     ['anthropic.mjs', /^\d+ tokens before anybody is asked\nMOTET\nend_turn, 5 tokens\n$/],
     ['gemini.mjs', /^MOTET\nM -?\d[^]*\nT -?\d/],
     ['ollama.mjs', /lab-bootstrap:latest[^\n]*\nMOTET\n\[/],

@@ -108,6 +108,34 @@ test('beyond loopback only with keys', async () => {
     node.remove();
 });
 
+test('a found Ollama stays through a reload, and takes no name from a model of ours', async () => {
+    const shed = await startNode(); // another node is an Ollama as well
+    const node = await startNode({ discover: true }, { OLLAMA_HOST: shed.url });
+    const names = async () => (await (await fetch(`${node.url}/api/tags`)).json()).models.map((one) => one.name).sort();
+    const route = async (model) => (await fetch(`${node.url}/api/chat`, {
+        method: 'POST', body: JSON.stringify({ model, stream: false, messages: [{ role: 'user', content: 'upper a' }] }),
+    })).headers.get('x-motet-route');
+    const wanted = ['lab-bootstrap:latest', 'ollama/lab-bootstrap:latest'];
+    assert.deepEqual(await names(), wanted);
+    node.signal('SIGHUP');
+    await node.said(/ reloaded /);
+    assert.deepEqual(await names(), wanted);
+    assert.equal(await route('lab-bootstrap:latest'), 'lab-bootstrap');
+    assert.equal(await route('ollama/lab-bootstrap:latest'), 'ollama/lab-bootstrap:latest');
+    await node.stop();
+    await shed.stop();
+});
+
+test('a client in a second terminal needs no keys of endpoints', async () => {
+    const node = await startNode({ endpoints: [{ name: 'up', dialect: 'openai', url: it.up.url, api_key_env: 'UP_KEY' }] }, { UP_KEY: 'k' });
+    const listed = await node.run(['ls'], { env: { MOTET_CONFIG: node.file } });
+    assert.equal(listed.code, 0, listed.err);
+    const checked = await node.run(['config', 'check'], { env: { MOTET_CONFIG: node.file } });
+    assert.equal(checked.code, 2);
+    assert.match(checked.err, /the environment has no UP_KEY/);
+    await node.stop();
+});
+
 test('SIGTERM: a stream under way may end, new requests are not taken', async () => {
     const node = await startNode({ endpoints: [{ name: 'up', dialect: 'openai', url: it.up.url, api_key: 'k' }] });
     const stream = await openaiAt(node.url).chat.completions.create({ model: 'up/words-40+drip-20.term', messages: user, stream: true });
