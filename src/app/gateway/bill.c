@@ -5,7 +5,7 @@
 
 #include "gateway_priv.h"
 
-enum { EXTEND_STEP = 512, ATTEMPTS_MAX = 4000 };
+enum { EXTEND_STEP = 512, HOLD_LEAST = 16, ATTEMPTS_MAX = 4000 };
 
 /* ------------------------------------------------------------------ prices */
 
@@ -128,6 +128,17 @@ static mt_rc check_own_limit(struct session *s, int64_t least, struct mt_chat_er
     return MT_FAIL(err, MT_E_BUDGET, "max-cost of this request");
 }
 
+/* What is left may be less than what is held at first: a stream that can be cut begins with
+ * what there is. */
+static bool may_hold_less(const struct session *s, mt_rc rc, const struct mt_limit_hit *hit,
+                          int64_t output_n)
+{
+    bool is_spent = rc == MT_E_BUDGET || rc == MT_E_RATE_LIMITED;
+
+    return is_spent && hit->kind != MT_LIMIT_REQUESTS && s->bill.may_cut &&
+           s->ask->peek.stream && output_n >= 2 * HOLD_LEAST;
+}
+
 mt_rc bill_reserve(struct session *s, int64_t input_n, int64_t output_n, bool is_bounded,
                    struct mt_chat_error *why, struct mt_err *err)
 {
@@ -142,7 +153,7 @@ mt_rc bill_reserve(struct session *s, int64_t input_n, int64_t output_n, bool is
     bill->model_served = s->ask->policy_of != NULL
                              ? s->ask->policy_of->name
                              : board_counted_name(s->board, first, &s->arena);
-    const struct mt_ledger_ask ask = {
+    struct mt_ledger_ask ask = {
         .most = {.key = s->key->name,
                  .model = bill->model_served,
                  .tokens_n = input_n + output_n,
@@ -157,6 +168,12 @@ mt_rc bill_reserve(struct session *s, int64_t input_n, int64_t output_n, bool is
     int64_t least = is_bounded ? ask.most.cost_usd_nano : ask.input_cost_usd_nano;
     MT_TRY(check_own_limit(s, least, why, err));
     mt_rc rc = mt_ledger_begin(s->gw->deps.ledger, &ask, &bill->entry, &hit, err);
+    while (rc < 0 && may_hold_less(s, rc, &hit, output_n)) {
+        output_n /= 2;
+        ask.most.tokens_n = input_n + output_n;
+        ask.most.cost_usd_nano = cost(&bill->price, input_n, output_n);
+        rc = mt_ledger_begin(s->gw->deps.ledger, &ask, &bill->entry, &hit, err);
+    }
     if (rc == MT_E_RATE_LIMITED || rc == MT_E_BUDGET)
         explain_hit(s, &hit, why);
     if (rc < 0)

@@ -255,6 +255,15 @@ static void tokens_are_held_before_and_booked_after(void **state)
     rig_until_over(&call);
     assert_int_equal(call.status, 429);
     call_fini(&call);
+    struct mt_ledger_row row; /* a stream takes what is left */
+    RIG_SCRIPT(&rig, 'a', {.what = UP_ENDLESS});
+    rig_chat(&rig, &call, openai, "one", true, NULL, "x-api-key: tokens-key");
+    rig_until_over(&call);
+    assert_int_equal(call.status, 200);
+    rig_row(&rig, &call, &row);
+    assert_int_equal(row.outcome, MT_OUTCOME_BUDGET_CUT);
+    assert_in_range(row.input_n + row.output_n, 20, 34);
+    call_fini(&call);
 }
 
 static void a_stream_is_cut_when_the_budget_is_spent(void **state)
@@ -340,6 +349,45 @@ static void a_breaker_opens_and_says_for_how_long(void **state)
         call_fini(&call);
     }
     assert_int_equal(rig_upstream(&rig, 'a')->asked_n, 2);
+}
+
+static const char embeddings[] = "/v1/embeddings";
+
+static void embeddings_are_counted_however_they_end(void **state)
+{
+    static const char vectors[] =
+        "{\"object\":\"list\",\"model\":\"x\",\"data\":[{\"object\":\"embedding\",\"index\":0,"
+        "\"embedding\":[0.5,0.25]}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5}}";
+    static const char body[] = "{\"model\":\"one\",\"input\":\"words\"}";
+    struct call call;
+    struct mt_ledger_row row;
+
+    (void)state;
+    RIG_SCRIPT(&rig, 'a', {.what = UP_WHOLE, .body = vectors});
+    rig_send(&rig, &call, "POST", embeddings, body, NULL);
+    rig.rows_n++;
+    rig_until_over(&call);
+    assert_int_equal(call.status, 200);
+    assert_true(call_has(&call, "0.25"));
+    rig_row(&rig, &call, &row);
+    assert_int_equal(row.input_n, 5);
+    assert_int_equal(row.cost_usd_nano, 5000);
+    call_fini(&call);
+
+    RIG_SCRIPT(&rig, 'a', {.what = UP_STATUS, .status = 401, .body = "{\"error\":\"no\"}"});
+    rig_send(&rig, &call, "POST", embeddings, body, NULL);
+    rig.rows_n++;
+    rig_until_over(&call);
+    assert_int_equal(call.status, 502);
+    call_fini(&call);
+
+    RIG_SCRIPT(&rig, 'a', {.what = UP_SILENT});
+    rig_send(&rig, &call, "POST", embeddings, body, NULL);
+    rig.rows_n++;
+    rig_until_asked(&rig, 'a', 1);
+    rig_leave(&call);
+    expect_newest(MT_OUTCOME_CLIENT_GONE, 499);
+    call_fini(&call);
 }
 
 /* ------------------------------------------------------------------ cache */
@@ -481,6 +529,7 @@ int main(void)
         TEST(a_request_may_limit_its_own_cost, up),
         TEST(an_endpoint_has_so_many_at_a_time, up),
         TEST(a_breaker_opens_and_says_for_how_long, up),
+        TEST(embeddings_are_counted_however_they_end, up),
         TEST(a_repeated_request_is_answered_from_the_cache, up_with_cache),
         TEST(nothing_is_cached_unless_told_so, up),
         TEST(strict_answers_end_when_their_row_is_on_disk, up_strict),
