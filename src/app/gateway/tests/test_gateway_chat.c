@@ -452,6 +452,7 @@ static void a_client_that_leaves_ends_the_work(void **state)
         const struct leaving *l = &leaving[i];
         rig_script(&rig, 'a', &l->act, 1);
         RIG_SCRIPT(&rig, 'b', {.what = UP_SILENT});
+        RIG_SCRIPT(&rig, 'c', {.what = UP_SILENT}); /* hedged with b while a is avoided */
         rig_chat(&rig, &call, l->path, l->model, l->is_stream, NULL, NULL);
         if (l->phase == IN_STREAM)
             rig_until_piece(&call);
