@@ -20,17 +20,19 @@ unsafe+='|u?sleep|nanosleep)'
 pure='(foundation/(base|wire)/[^/]*|interop/(chat|route|engine)/[^/]*|foundation/crypto/encode\.c'
 pure+='|mining/ledger/(account|limits|meter|price|row)\.c|app/config/(docs|keys|units|value)\.c'
 pure+='|interop/engine/remote/remote_url\.c'
-pure+='|interop/engine/local/(gguf|json_grammar|json_pattern|text_out)\.c)'
+pure+='|interop/engine/local/(gguf|json_[a-z]+|text_out)\.c)'
 libc='(mem(chr|cmp|cpy|mem|move|set)|mempcpy|bcmp|str(chr|cspn|len|ncmp|nlen|rchr|spn)|strtod'
 libc+='|v?snprintf|__(memcpy|mempcpy|memmove|memset|v?snprintf)_chk|expf|log|sqrt'
 libc+='|__u?(div|mod)ti3|__stack_chk_fail|__tls_get_addr|_GLOBAL_OFFSET_TABLE_)'
 # What else a folder may have: base owns the heap and the crash report, wire stands on simdjson,
-# encode on libsodium, the ledger's account is a monitor under one mutex.
+# encode on libsodium, the ledger's account is a monitor under one mutex, and a model's thread
+# that has to hand its last words to a loop that is behind looks again after a while.
 own='(foundation/base/.* (calloc|realloc|free|abort|std(err|out)|__fprintf_chk|strerror'
 own+='|backtrace|backtrace_symbols_fd)'
 own+='|foundation/wire/.* (_ZN8simdjson.*|_ZSt(8to_chars|10from_chars).*)'
 own+='|foundation/crypto/encode\.c sodium_(bin2hex|hex2bin)'
-own+='|mining/ledger/account\.c pthread_mutex_(init|destroy|lock|unlock))'
+own+='|mining/ledger/account\.c pthread_mutex_(init|destroy|lock|unlock)'
+own+='|interop/engine/local/worker\.c nanosleep)'
 
 find "$build/src" -path '*/CMakeFiles/mt_*.dir/*.o' -print0 | xargs -0 nm -A -g |
     sed -E "s,^$build/src/,,; s,CMakeFiles/mt_[a-z_]*\.dir/,,; s,\.o: *[0-9a-f]* +, ," |
@@ -38,7 +40,7 @@ find "$build/src" -path '*/CMakeFiles/mt_*.dir/*.o' -print0 | xargs -0 nm -A -g 
         function complain(law) { print law ": " $1 " calls " $3; failed = 1 }
         $2 != "U" { if ($1 ~ ENVIRON["PURE"]) ours[$3] = 1; next }
         $3 ~ ENVIRON["HEAP"] && $1 !~ "^foundation/base/" { complain("heap") }
-        $3 ~ ENVIRON["UNSAFE"] { complain("unsafe") }
+        $3 ~ ENVIRON["UNSAFE"] && $1 " " $3 !~ ENVIRON["OWN"] { complain("unsafe") }
         $1 ~ ENVIRON["PURE"] && $3 !~ ENVIRON["LIBC"] && $1 " " $3 !~ ENVIRON["OWN"] {
             asked[$0] = 1
         }
