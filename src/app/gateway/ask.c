@@ -132,11 +132,13 @@ void ask_interrupt(struct ask *ask)
 
 void ask_fail_rc(struct ask *ask, const struct mt_err *err)
 {
-    const struct mt_chat_error error = {
+    struct mt_chat_error error = {
         .kind = mt_chat_error_kind_of(err->rc),
         .message = mt_str_of(err->text),
         .retry_after_ms = -1,
     };
+    if (err->rc == MT_E_NOTFOUND && ask->plan.n == 0) /* clients of OpenAI look for it */
+        error.code = MT_STR("model_not_found");
     ask_fail(ask, &error);
 }
 

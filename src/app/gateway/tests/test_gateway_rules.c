@@ -195,7 +195,7 @@ static void bad_requests_leave_one_row_each(void **state)
         {"", 400, "body: byte 0"},
         {"{", 400, "body: byte 1"},
         {"[]", 400, NULL},
-        {"{\"model\":\"nope\",\"messages\":[]}", 404, NULL},
+        {"{\"model\":\"nope\",\"messages\":[]}", 404, "\"code\":\"model_not_found\""},
         {"{\"model\":\"no\\u0000pe\\n\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}",
          404, NULL},
         {"{\"model\":\"one\",\"model\":\"one\",\"messages\":[]}", 400, NULL},
