@@ -106,10 +106,32 @@ test('the local model takes instructions and earlier turns', async () => {
     }
 });
 
-test('an image for a local model that has no eyes is refused by name', async () => {
-    const client = driver('openai');
-    await assert.rejects(client.ask(client.open(it.node.url), { model: LOCAL, ...SPOKEN.openai([['user', { text: 'x', image: PNG }]], 'x') }),
-        (e) => e.status === 400 && /image/.test(e.message));
-});
+/** What is no text, in every dialect that can say it: [path, what, body]... */
+const spoken = (parts) => ({ model: LOCAL, max_tokens: 5, messages: [{ role: 'user', content: parts }] });
+const gemini = (part) => ({ contents: [{ role: 'user', parts: [part] }] });
+const GEMINI = `/v1beta/models/${LOCAL}:generateContent`;
+const UNSEEN = [
+    ['/v1/chat/completions', 'images', spoken([{ type: 'image_url', image_url: { url: `data:image/png;base64,${PNG}` } }])],
+    ['/v1/chat/completions', 'images', { ...spoken([{ type: 'image_url', image_url: { url: `data:image/png;base64,${PNG}` } }]), stream: true }],
+    ['/v1/chat/completions', 'audio', spoken([{ type: 'input_audio', input_audio: { data: 'AAAA', format: 'wav' } }])],
+    ['/v1/chat/completions', 'files', spoken([{ type: 'file', file: { filename: 'x.pdf', file_data: 'data:application/pdf;base64,AAAA' } }])],
+    ['/v1/responses', 'images', { model: LOCAL, input: [{ role: 'user', content: [{ type: 'input_image', detail: 'auto', image_url: `data:image/png;base64,${PNG}` }] }] }],
+    ['/v1/responses', 'files', { model: LOCAL, input: [{ role: 'user', content: [{ type: 'input_file', filename: 'x.pdf', file_data: 'data:application/pdf;base64,AAAA' }] }] }],
+    ['/v1/messages', 'images', spoken([{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: PNG } }])],
+    ['/v1/messages', 'files', spoken([{ type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'AAAA' } }])],
+    [GEMINI, 'images', gemini({ inlineData: { mimeType: 'image/png', data: PNG } })],
+    [GEMINI, 'audio', gemini({ inlineData: { mimeType: 'audio/wav', data: 'AAAA' } })],
+    [GEMINI, 'files', gemini({ fileData: { mimeType: 'application/pdf', fileUri: 'https://example.org/x.pdf' } })],
+    ['/api/chat', 'images', { model: LOCAL, messages: [{ role: 'user', content: 'x', images: [PNG] }] }],
+    ['/api/generate', 'images', { model: LOCAL, prompt: 'x', images: [PNG] }],
+];
+
+for (const [path, what, body] of UNSEEN)
+    test(`${what} for a local model are refused by name: ${path}${body.stream ? ', streamed' : ''}`, async () => {
+        const answer = await fetch(it.node.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+        const text = await answer.text();
+        assert.equal(answer.status, 400, text);
+        assert.match(text, new RegExp(`a local model cannot take ${what}`));
+    });
 
 ending(it);

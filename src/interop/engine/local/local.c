@@ -206,8 +206,10 @@ static mt_rc run_new(struct mt_local *local, struct mt_local_entry *entry, struc
 {
     struct mt_host *host = NULL;
     struct mt_engine_run *run = mt_alloc(1, sizeof *run);
-    mt_rc rc =
-        run != NULL ? mt_entry__host(entry, &host, err) : MT_FAIL(err, MT_E_NOMEM, "a request");
+    bool is_empty = job->is_unload && entry->host == NULL;
+    mt_rc rc = run == NULL ? MT_FAIL(err, MT_E_NOMEM, "a request")
+               : is_empty  ? mt_entry__empty_host(entry, &host, err)
+                           : mt_entry__host(entry, &host, err);
 
     if (rc < 0) {
         mt_free(run);
@@ -229,6 +231,8 @@ static mt_rc run_new(struct mt_local *local, struct mt_local_entry *entry, struc
     rc = start_timer(run, err);
     if (rc == MT_OK)
         rc = mt_worker_post(host->worker, job, err);
+    if (is_empty)
+        mt_worker_finish(host->worker);
     if (rc < 0) {
         run_free(run);
         return rc;

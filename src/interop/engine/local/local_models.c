@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of local models: what their files say, who serves them, when they go. */
-#include <sched.h>
+/* The table of local models: what their files say, which of them are in memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -14,15 +12,8 @@
 
 enum {
     CONTEXT_DEFAULT = 8192,
-    CONTEXT_MAX = 1 << 20,
-    PARALLEL_DEFAULT = 16,
-    PARALLEL_MAX = 256,
-    KEEP_ALIVE_DEFAULT_MS = 5 * 60 * 1000,
-    QUEUE_DEFAULT = 512,
     MODELS_MAX = 4096,
     CARD_ARENA_MAX = 256 << 20,
-    KV_BYTES = 2 /* f16 */,
-    PARAMETERS_PER_THREAD = 8000000,
 };
 
 /* --- entries --- */
@@ -70,7 +61,7 @@ static mt_rc entry_new(struct mt_local *local, const struct mt_local_model *mode
     entry->config.path = mt_str_of(entry->path);
     entry->config.lora_path = mt_str_of(entry->lora_path);
     entry->keep_alive_ms =
-        model->keep_alive_ms != 0 ? model->keep_alive_ms : KEEP_ALIVE_DEFAULT_MS;
+        model->keep_alive_ms != 0 ? model->keep_alive_ms : MT_KEEP_ALIVE_DEFAULT_MS;
     MT_TRY(mt_timer_new(local->loop, on_keep_alive, entry, &entry->timer, err));
     *out = MT_MOVE(entry);
     return MT_OK;
@@ -134,200 +125,18 @@ void mt_entry__fill_card(const struct mt_local_entry *entry, struct mt_model_car
     card->expires_at_s = entry->expires_at_s;
 }
 
-/* --- hosts --- */
-
-/* Cores, not their second threads: those share the units that multiply matrices. */
-static unsigned physical_cores(void)
-{
-    cpu_set_t set;
-    unsigned cores = 0;
-    unsigned cpus = 0;
-
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        char path[96];
-        unsigned first = cpu;
-        if (!CPU_ISSET(cpu, &set))
-            continue;
-        cpus++;
-        snprintf(path, sizeof path,
-                 "/sys/devices/system/cpu/cpu%u/topology/thread_siblings_list", cpu);
-        FILE *file = fopen(path, "re");
-        if (file != NULL && fscanf(file, "%u", &first) != 1)
-            first = cpu;
-        if (file != NULL)
-            fclose(file);
-        cores += first == cpu || first >= CPU_SETSIZE || !CPU_ISSET(first, &set);
-    }
-    return cores > 0 ? cores : cpus > 0 ? cpus : 1;
-}
-
-/* Threads that a model is worth. Each step of a graph ends with all threads waiting for each
- * other: a small model is done sooner than that takes, and on a busy machine the waiting costs
- * a hundred times the work. */
-static unsigned threads_for(const struct mt_local_entry *entry)
-{
-    unsigned most = entry->local->threads > 0 ? entry->local->threads : physical_cores();
-    int64_t worth = 1 + entry->gguf.parameters_n / PARAMETERS_PER_THREAD;
-
-    return worth < (int64_t)most ? (unsigned)worth : most;
-}
-
-static void host_free(struct mt_host *host)
-{
-    struct mt_host **at = &host->local->hosts;
-
-    while (*at != host)
-        at = &(*at)->next;
-    *at = host->next;
-    mt_worker_free(host->worker);
-    mt_free(host);
-}
-
-static struct mt_worker_opts worker_opts(struct mt_local_entry *entry, struct mt_host *host)
-{
-    struct mt_local *local = entry->local;
-    unsigned parallel = entry->config.parallel_max;
-    int64_t context = mt_entry__context(entry);
-
-    parallel = parallel > 0 ? parallel : PARALLEL_DEFAULT;
-    return (struct mt_worker_opts){
-        .library_dir = local->library_dir,
-        .name = entry->name,
-        .path = entry->path,
-        .lora_path = entry->lora_path,
-        .lora_scale = entry->config.lora_scale,
-        .context_tokens = context < CONTEXT_MAX ? context : CONTEXT_MAX,
-        .parallel_max = parallel < PARALLEL_MAX ? parallel : PARALLEL_MAX,
-        .threads = threads_for(entry),
-        .queue_max = local->queue_max > 0 ? local->queue_max : QUEUE_DEFAULT,
-        .gpu_layers = entry->config.gpu_layers,
-        .kv_token_bytes = 2 * KV_BYTES * entry->gguf.layers_n * entry->gguf.heads_kv_n *
-                          entry->gguf.head_dims,
-        .loop = local->loop,
-        .on_pieces = mt_local__on_pieces,
-        .ctx = host,
-    };
-}
-
-mt_rc mt_entry__host(struct mt_local_entry *entry, struct mt_host **out, struct mt_err *err)
-{
-    MT_TRY(mt_entry__card(entry, err));
-    if (entry->host == NULL) {
-        struct mt_host *host = mt_alloc(1, sizeof *host);
-        if (host == NULL)
-            return MT_FAIL(err, MT_E_NOMEM, "model '%s'", entry->name);
-        struct mt_worker_opts opts = worker_opts(entry, host);
-        mt_rc rc = mt_worker_start(&opts, &host->worker, err);
-        if (rc < 0) {
-            mt_free(host);
-            return rc;
-        }
-        host->local = entry->local;
-        host->entry = entry;
-        host->next = entry->local->hosts;
-        entry->local->hosts = host;
-        entry->host = host;
-    }
-    *out = entry->host;
-    return MT_OK;
-}
-
-static void tell_waiters(struct mt_host *host, const struct mt_chat_error *error)
-{
-    while (host->waiters != NULL) {
-        struct mt_waiter *waiter = host->waiters;
-        host->waiters = waiter->next;
-        waiter->done(waiter->ctx, error);
-        mt_free(waiter);
-    }
-}
-
-static int64_t wall_s(void)
-{
-    return (int64_t)time(NULL);
-}
-
-static void start_keep_alive(struct mt_host *host)
-{
-    struct mt_local_entry *entry = host->entry;
-
-    if (entry == NULL || host->runs_n > 0 || !host->is_loaded || entry->keep_alive_ms < 0)
-        return;
-    entry->expires_at_s = wall_s() + (entry->keep_alive_ms + 999) / 1000;
-    mt_timer_start(entry->timer, entry->keep_alive_ms);
-}
-
-void mt_host__run_begins(struct mt_host *host, struct mt_opt_i64 keep_alive_s)
-{
-    host->runs_n++;
-    if (host->entry == NULL)
-        return;
-    mt_timer_stop(host->entry->timer);
-    host->entry->expires_at_s = 0;
-    if (keep_alive_s.has)
-        host->entry->keep_alive_ms = keep_alive_s.value < 0 ? -1
-                                     : keep_alive_s.value < INT32_MAX
-                                         ? keep_alive_s.value * 1000
-                                         : -1;
-}
-
-void mt_host__run_ends(struct mt_host *host)
-{
-    MT_ASSERT(host->runs_n > 0);
-    host->runs_n--;
-    if (host->is_ended && host->runs_n == 0)
-        host_free(host);
-    else
-        start_keep_alive(host);
-}
-
-void mt_host__on_loaded(struct mt_host *host)
-{
-    host->is_loaded = true;
-    start_keep_alive(host);
-    tell_waiters(host, NULL);
-}
-
-void mt_host__on_ended(struct mt_host *host, const struct mt_chat_error *error)
-{
-    if (host->entry != NULL) /* it failed to load: the next request tries anew */
-        host->entry->host = NULL;
-    host->entry = NULL;
-    host->is_ended = true;
-    tell_waiters(host, error);
-    if (host->runs_n == 0)
-        host_free(host);
-}
-
-void mt_entry__unload(struct mt_local_entry *entry)
-{
-    struct mt_host *host = entry->host;
-
-    mt_timer_stop(entry->timer);
-    entry->expires_at_s = 0;
-    entry->keep_alive_ms =
-        entry->config.keep_alive_ms != 0 ? entry->config.keep_alive_ms : KEEP_ALIVE_DEFAULT_MS;
-    if (host == NULL)
-        return;
-    entry->host = NULL; /* a new request loads it anew */
-    host->entry = NULL;
-    mt_worker_finish(host->worker);
-}
-
 /* --- public --- */
 
 static mt_rc check_model(const struct mt_local_model *m, struct mt_err *err)
 {
     if (m->name.len == 0 || m->path.len == 0)
         return MT_FAIL(err, MT_E_INVALID, "a local model needs a name and a path");
-    if (m->context_tokens < 0 || m->context_tokens > CONTEXT_MAX)
+    if (m->context_tokens < 0 || m->context_tokens > MT_LOCAL_CONTEXT_MAX)
         return MT_FAIL(err, MT_E_INVALID, "model '%.*s': context of %lld tokens, at most %d",
-                       MT_STR_ARG(m->name), (long long)m->context_tokens, CONTEXT_MAX);
-    if (m->parallel_max > PARALLEL_MAX)
+                       MT_STR_ARG(m->name), (long long)m->context_tokens, MT_LOCAL_CONTEXT_MAX);
+    if (m->parallel_max > MT_LOCAL_PARALLEL_MAX)
         return MT_FAIL(err, MT_E_INVALID, "model '%.*s': %u in parallel, at most %d",
-                       MT_STR_ARG(m->name), m->parallel_max, PARALLEL_MAX);
+                       MT_STR_ARG(m->name), m->parallel_max, MT_LOCAL_PARALLEL_MAX);
     return MT_OK;
 }
 
@@ -346,11 +155,11 @@ static void set_keep_alive(struct mt_local_entry *entry, const struct mt_local_m
     if (entry->config.keep_alive_ms == m->keep_alive_ms)
         return;
     entry->config.keep_alive_ms = m->keep_alive_ms;
-    entry->keep_alive_ms = m->keep_alive_ms != 0 ? m->keep_alive_ms : KEEP_ALIVE_DEFAULT_MS;
+    entry->keep_alive_ms = m->keep_alive_ms != 0 ? m->keep_alive_ms : MT_KEEP_ALIVE_DEFAULT_MS;
     mt_timer_stop(entry->timer);
     entry->expires_at_s = 0;
     if (entry->host != NULL)
-        start_keep_alive(entry->host);
+        mt_host__start_keep_alive(entry->host);
 }
 
 static struct mt_local_entry *find_same(struct mt_local *local, const struct mt_local_model *m)
@@ -440,7 +249,7 @@ mt_rc mt_local_load(struct mt_engine *engine, struct mt_str name, int64_t keep_a
         entry->keep_alive_ms = keep_alive_ms;
     if (host->is_loaded) {
         MT_TRY(mt_loop_post(local->loop, say_loaded, waiter, err));
-        start_keep_alive(host);
+        mt_host__start_keep_alive(host);
     } else {
         waiter->next = host->waiters;
         host->waiters = waiter;

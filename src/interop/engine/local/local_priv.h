@@ -2,7 +2,8 @@
 /* local_priv.h - the loop's side: models, runs, and the hosts that own workers.
  *
  *   local.c        the vtable, runs and their events
- *   local_models.c the table of models: cards, loading, keep-alive, unloading
+ *   local_models.c the table of models: cards, loading
+ *   local_hosts.c  who serves them: threads, keep-alive, unloading
  */
 #ifndef MT_LOCAL_LOCAL_PRIV_H
 #define MT_LOCAL_LOCAL_PRIV_H
@@ -14,6 +15,12 @@
 #include "worker.h"
 
 struct mt_local;
+
+enum {
+    MT_LOCAL_CONTEXT_MAX = 1 << 20,
+    MT_LOCAL_PARALLEL_MAX = 256,
+    MT_KEEP_ALIVE_DEFAULT_MS = 5 * 60 * 1000,
+};
 
 /* Somebody waits for a model to be loaded. */
 struct mt_waiter {
@@ -87,15 +94,21 @@ mt_rc mt_entry__find(struct mt_local *local, struct mt_str name, struct mt_local
 /** The entry's file, read once. */
 mt_rc mt_entry__card(struct mt_local_entry *entry, struct mt_err *err);
 int64_t mt_entry__context(const struct mt_local_entry *entry);
+void mt_entry__fill_card(const struct mt_local_entry *entry, struct mt_model_card *card);
+void mt_local__free(struct mt_local *local);
+
+/* local_hosts.c */
 /** A worker for the entry; started when there is none. */
 mt_rc mt_entry__host(struct mt_local_entry *entry, struct mt_host **out, struct mt_err *err);
-void mt_entry__unload(struct mt_local_entry *entry);
+/** One without the model, for one job: nothing is loaded to be unloaded. */
+mt_rc mt_entry__empty_host(struct mt_local_entry *entry, struct mt_host **out,
+                           struct mt_err *err);
 /** A run began or ended on the host: keep-alive stops or starts. */
 void mt_host__run_begins(struct mt_host *host, struct mt_opt_i64 keep_alive_s);
 void mt_host__run_ends(struct mt_host *host);
+void mt_host__start_keep_alive(struct mt_host *host);
+void mt_entry__unload(struct mt_local_entry *entry);
 void mt_host__on_loaded(struct mt_host *host);
 void mt_host__on_ended(struct mt_host *host, const struct mt_chat_error *error);
-void mt_local__free(struct mt_local *local);
-void mt_entry__fill_card(const struct mt_local_entry *entry, struct mt_model_card *card);
 
 #endif

@@ -111,7 +111,7 @@ static void *run(void *arg)
     struct mt_worker *w = arg;
     struct mt_err err = {.rc = MT_E_CANCELED, .text = "the model was unloaded"};
 
-    if (mt_worker__load(w, &err) == MT_OK) {
+    if (w->opts.is_empty || mt_worker__load(w, &err) == MT_OK) {
         tell_loaded(w);
         work(w);
         err.rc = MT_E_CANCELED;

@@ -21,6 +21,7 @@ struct mt_worker_opts {
     unsigned parallel_max;
     unsigned threads;
     unsigned queue_max;
+    bool is_empty; /* no model: for jobs that only say that there is none */
     int gpu_layers;
     int64_t kv_token_bytes; /* memory of a token in the cache; 0 = unknown */
     struct mt_loop *loop;

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model brought into memory and out again, on the worker's thread. */
-#include <stdio.h>
-#include <sys/stat.h>
-#include <sys/sysinfo.h>
-
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "engine/gguf.h"
+#include "system/file.h"
 #include "worker_priv.h"
 
 enum { HEADER_ARENA_MAX = 512 << 20 };
@@ -104,17 +101,29 @@ static mt_rc apply_adapter(struct mt_worker *w, struct llama_context *ctx, struc
     return fail(w, err, "adapter of");
 }
 
-/* Sequences that fit: the cache of all of them may take half of the memory that is free. */
+/* Memory that can be had without swapping: what is cached of files counts. 0: unknown. */
+static int64_t memory_bytes(void)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(1 << 16);
+    static const struct mt_str key = MT_STR_INIT("MemAvailable:");
+    int64_t kib = 0;
+
+    if (mt_file_read("/proc/meminfo", 1 << 16, &text, NULL) < 0)
+        return 0;
+    struct mt_str all = mt_buf_str(&text);
+    struct mt_str rest = mt_str_trim(mt_str_sub(all, mt_str_find(all, key) + key.len, all.len));
+    (void)mt_str_to_i64(mt_str_take(&rest, ' '), 0, INT64_MAX / 1024, &kib);
+    return kib * 1024;
+}
+
+/* Sequences that fit: the cache of all of them may take half of the memory that is there. */
 static unsigned parallel_that_fits(const struct mt_worker *w)
 {
-    struct sysinfo info;
     int64_t each = w->opts.kv_token_bytes * w->opts.context_tokens;
+    int64_t most = memory_bytes() / 2;
     unsigned n = w->opts.parallel_max;
 
-    if (each <= 0 || sysinfo(&info) != 0)
-        return n;
-    uint64_t free_bytes = ((uint64_t)info.freeram + info.bufferram) * info.mem_unit;
-    while (n > 1 && (uint64_t)each * n > free_bytes / 2)
+    while (each > 0 && most > 0 && n > 1 && n > most / each)
         n /= 2;
     return n;
 }

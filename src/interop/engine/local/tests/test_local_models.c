@@ -150,6 +150,13 @@ static void load_only_requests_say_loaded(void **state)
     struct mt_model_card card;
 
     rig_open(&rig, (struct mt_local_model){.parallel_max = 2}, (struct mt_local_opts){0});
+    request.keep_alive_s.value = 0;
+    rig_run(&rig, &call, &request);
+    assert_true(call.is_ok);
+    assert_int_equal(call.choices[0].finish, MT_FINISH_UNLOADED);
+    assert_int_equal(call.usage.load_ns, 0); /* what is not there is not loaded for it */
+    rig_call_fini(&call);
+    request.keep_alive_s.value = -1;
     rig_run(&rig, &call, &request);
     assert_true(call.is_ok);
     assert_int_equal(call.choices[0].finish, MT_FINISH_LOADED);
