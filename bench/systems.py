@@ -250,7 +250,7 @@ class Ccr(System):
 class Motet(System):
     name = "motet"
     translates = True
-    features = ["key", "metering", "accounting", "routing"]
+    features = ["key", "limits", "prices", "metering", "accounting", "routing"]
     binary = None  # set by gateway.py --motet
 
     def config(self):
@@ -262,12 +262,16 @@ discover: false
 keys:
   - name: bench
     hash: sha256:{digest}
+    limits:
+      - {{requests: 1000M, per: day}}
 endpoints:
   - name: mock
     dialect: openai
     url: http://127.0.0.1:{self.upstream_port}
     api_key: sk-upstream
     models: [mock]
+prices:
+  - {{model: "mock/*", input: 0.25USD, output: 2USD}}
 """
 
     def argv(self):
