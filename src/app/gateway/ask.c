@@ -6,7 +6,8 @@
 
 enum {
     FORWARD_BODY_SLACK = 4096,
-    ASSUMED_OUTPUT_TOKENS = 1024, /* reserved at first when the caller names no maximum */
+    ASSUMED_OUTPUT_TOKENS = 1024, /* held at first when the caller names no maximum */
+    ASSUMED_WHOLE_TOKENS = 8192,  /* the same for an answer that cannot be cut on its way */
 };
 
 /* ------------------------------------------------------------------ end */
@@ -206,6 +207,19 @@ static mt_rc read_limits(struct ask *ask, struct mt_err *err)
     return MT_OK;
 }
 
+/* A stream is cut when its budget is spent; a whole answer has to be told beforehand. */
+static void bound_whole(struct ask *ask)
+{
+    int64_t choices = ask->peek.n > 1 ? ask->peek.n : 1;
+    int64_t max = ask->s->bill.held_output_n / choices;
+
+    ask->request.max_tokens = (struct mt_opt_i64){true, max > 0 ? max : 1};
+    mt_chat_note(&ask->notes,
+                 "the answer is held to %lld tokens: a limit applies and the request "
+                 "names no maximum",
+                 (long long)ask->request.max_tokens.value);
+}
+
 /* Hold what the request may cost. Where the bytes can go to an endpoint of the same dialect and
  * no limit looks at tokens, the body's length is estimate enough; otherwise it is read. */
 static mt_rc reserve(struct ask *ask, struct mt_chat_error *why, struct mt_err *err)
@@ -213,7 +227,8 @@ static mt_rc reserve(struct ask *ask, struct mt_chat_error *why, struct mt_err *
     struct session *s = ask->s;
     int64_t input = (int64_t)ask->body.len / 4 + 1;
     bool is_bounded = ask->peek.max_tokens.has && ask->peek.max_tokens.value >= 0;
-    int64_t output = is_bounded ? ask->peek.max_tokens.value : ASSUMED_OUTPUT_TOKENS;
+    int64_t assumed = ask->peek.stream ? ASSUMED_OUTPUT_TOKENS : ASSUMED_WHOLE_TOKENS;
+    int64_t output = is_bounded ? ask->peek.max_tokens.value : assumed;
 
     if (bill_is_limited(s) || ask_lane_for(ask, 0) == MT_LANE_EVENTS) {
         MT_TRY(ask_decode(ask, err));
@@ -222,7 +237,10 @@ static mt_rc reserve(struct ask *ask, struct mt_chat_error *why, struct mt_err *
     if (ask->peek.n > 1)
         output *= ask->peek.n;
     ask->reply.input_tokens = input;
-    return bill_reserve(s, input, output, is_bounded, why, err);
+    MT_TRY(bill_reserve(s, input, output, is_bounded, why, err));
+    if (s->bill.may_cut && !ask->peek.stream)
+        bound_whole(ask);
+    return MT_OK;
 }
 
 static void fill_reply(struct ask *ask)

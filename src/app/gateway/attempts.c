@@ -36,9 +36,10 @@ enum mt_lane ask_lane_for(const struct ask *ask, size_t target)
         return MT_LANE_EVENTS;
     if (ask->encoder != NULL) /* a ping has begun the answer in our words */
         return MT_LANE_EVENTS;
-    bool must_look = ask->s->bill.may_cut || ask->s->board->config->strict_sync;
+    bool must_look =
+        ask->s->bill.may_cut || (ask->peek.stream && ask->s->board->config->strict_sync);
 
-    return ask->peek.stream && must_look ? MT_LANE_EVENTS : MT_LANE_FORWARD;
+    return must_look ? MT_LANE_EVENTS : MT_LANE_FORWARD;
 }
 
 /* ------------------------------------------------------------------ legs */
@@ -93,7 +94,7 @@ static size_t legs_n(const struct ask *ask)
     return n;
 }
 
-static int64_t left_ms(const struct ask *ask)
+int64_t ask_left_ms(const struct ask *ask)
 {
     int64_t left =
         mt_attempt_left_ms(&ask->attempt, &ask->policy, mt_loop_now_ms(ask->s->gw->deps.loop));
@@ -138,7 +139,7 @@ static mt_rc leg_start(struct leg *leg, struct mt_err *err)
         .caller_headers = ask->caller_headers,
         .is_stream = ask->peek.stream,
         .request_id = ask->s->request_id,
-        .total_timeout_ms = left_ms(ask),
+        .total_timeout_ms = ask_left_ms(ask),
         .notes = &ask->notes,
         .sink = leg->lane == MT_LANE_FORWARD ? &forward_sink : &events_sink,
         .sink_ctx = leg,
@@ -212,8 +213,12 @@ static void resting(struct ask *ask, const struct board_endpoint *endpoint)
     keep_error(ask, &error);
 }
 
-static bool may_pass(struct ask *ask, struct board_endpoint *endpoint)
+bool ask_may_pass(struct ask *ask, size_t target)
 {
+    struct board_endpoint *endpoint = endpoint_of(ask, target);
+
+    if (endpoint == NULL)
+        return true;
     const struct mt_config *config = ask->s->board->config;
     const struct mt_breaker_policy policy = {config->breaker_failures, config->breaker_open_ms};
 
@@ -234,10 +239,9 @@ static bool may_pass(struct ask *ask, struct board_endpoint *endpoint)
 
 void ask_begin_attempt(struct ask *ask, size_t target)
 {
-    struct board_endpoint *endpoint = endpoint_of(ask, target);
     struct mt_err err = {0};
 
-    if (endpoint != NULL && !may_pass(ask, endpoint)) {
+    if (!ask_may_pass(ask, target)) {
         struct mt_attempt_next next = mt_attempt_skip(&ask->attempt);
         act_on(ask, &next);
         return;
@@ -302,7 +306,7 @@ static void tell_breaker(struct ask *ask, struct board_endpoint *endpoint,
 
 /* What the client is told when nothing is left to try. A key or an account of the node that an
  * endpoint refuses is not the client's: what was said about it stands in the ledger alone. */
-static void give_up(struct ask *ask)
+void ask_give_up(struct ask *ask)
 {
     struct mt_chat_error error = ask->last_error;
 
@@ -375,7 +379,7 @@ static void act_on(struct ask *ask, const struct mt_attempt_next *next)
     switch (next->act) {
     case MT_ATTEMPT_GIVE_UP:
         if (legs_n(ask) == 0)
-            give_up(ask);
+            ask_give_up(ask);
         return;
     case MT_ATTEMPT_CONTINUE:
         forget_meters(ask);
@@ -394,7 +398,7 @@ static void act_on(struct ask *ask, const struct mt_attempt_next *next)
     }
     ask->is_hedge_armed = false;
     if (wait_ms(ask, next->after_ms, &err) != MT_OK)
-        give_up(ask);
+        ask_give_up(ask);
 }
 
 /* Book a failed attempt. */
@@ -418,7 +422,7 @@ bool ask_leg_lost(struct leg *leg, const struct mt_chat_error *error)
     if (verdict_of(error->kind) != MT_FAILED_REQUEST &&
         mt_attempt_skip(&ask->attempt).act == MT_ATTEMPT_TRY)
         return true;
-    give_up(ask);
+    ask_give_up(ask);
     return false;
 }
 

@@ -165,6 +165,12 @@ mt_rc bill_reserve(struct session *s, int64_t input_n, int64_t output_n, bool is
         .input_n = input_n,
         .input_cost_usd_nano = cost(&bill->price, input_n, 0),
     };
+    int64_t own_max = s->ask->cost_max_usd_nano;
+    while (!is_bounded && own_max > 0 && output_n > 1 && ask.most.cost_usd_nano > own_max) {
+        output_n /= 2;
+        ask.most.tokens_n = input_n + output_n;
+        ask.most.cost_usd_nano = cost(&bill->price, input_n, output_n);
+    }
     int64_t least = is_bounded ? ask.most.cost_usd_nano : ask.input_cost_usd_nano;
     MT_TRY(check_own_limit(s, least, why, err));
     mt_rc rc = mt_ledger_begin(s->gw->deps.ledger, &ask, &bill->entry, &hit, err);

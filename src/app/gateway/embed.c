@@ -81,7 +81,7 @@ static mt_rc start(struct embed *embed, struct leg *leg, struct mt_err *err)
     const struct mt_engine_embed_call call = {
         .request = &embed->request,
         .model = ask->plan.targets[leg->target].model,
-        .total_timeout_ms = ask->policy.total_timeout_ms,
+        .total_timeout_ms = ask_left_ms(ask),
         .notes = &ask->notes,
         .on_embed = on_embed,
         .ctx = embed,
@@ -99,6 +99,12 @@ static void try_target(struct embed *embed)
     struct mt_err err = {0};
 
     for (;;) {
+        if (!ask_may_pass(ask, ask->attempt.target)) {
+            if (mt_attempt_skip(&ask->attempt).act == MT_ATTEMPT_TRY)
+                continue;
+            ask_give_up(ask);
+            return;
+        }
         struct leg *leg = ask_leg_take(ask, ask->attempt.target);
         mt_rc rc = start(embed, leg, &err);
         if (rc == MT_OK)

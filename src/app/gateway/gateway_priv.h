@@ -206,6 +206,12 @@ void ask_leg_failed(struct leg *leg, const struct mt_engine_end *end);
 void ask_leg_ok(struct leg *leg);
 void ask_leg_drop(struct leg *leg); /* its run is gone already */
 struct leg *ask_leg_take(struct ask *ask, size_t target);
+/** May the target be asked now? If not, last_error says why. */
+bool ask_may_pass(struct ask *ask, size_t target);
+/** Nothing is left to try: the client hears the last error. */
+void ask_give_up(struct ask *ask);
+/** Time left for the whole request [ms], for an engine; 0 = no limit. */
+int64_t ask_left_ms(const struct ask *ask);
 /** It failed and no wait is wanted: true when another target can be tried now (attempt.target
  * is it); otherwise the ask has failed. */
 bool ask_leg_lost(struct leg *leg, const struct mt_chat_error *error);

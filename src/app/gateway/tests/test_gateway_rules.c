@@ -295,6 +295,22 @@ static void a_stream_is_cut_when_the_budget_is_spent(void **state)
     assert_int_equal(rig_upstream(&rig, 'a')->gone_n, 1);
 }
 
+/* Nobody can cut it on its way: the endpoint is told how long it may be. */
+static void a_whole_answer_is_bounded_beforehand(void **state)
+{
+    struct call call;
+
+    (void)state;
+    RIG_SCRIPT(&rig, 'a', {.what = UP_WHOLE, .words = 3});
+    rig_chat(&rig, &call, openai, "one", false, NULL, "x-motet-max-cost: 0.01USD");
+    rig_until_over(&call);
+    assert_int_equal(call.status, 200);
+    assert_non_null(
+        strstr(mt_buf_cstr(&rig_upstream(&rig, 'a')->last_body), "\"max_tokens\":"));
+    assert_non_null(strstr(call.warning, "a limit applies"));
+    call_fini(&call);
+}
+
 static void a_request_may_limit_its_own_cost(void **state)
 {
     struct call call;
@@ -526,6 +542,7 @@ int main(void)
         TEST(a_models_requests_are_counted, up_with_keys),
         TEST(tokens_are_held_before_and_booked_after, up_with_keys),
         TEST(a_stream_is_cut_when_the_budget_is_spent, up_with_keys),
+        TEST(a_whole_answer_is_bounded_beforehand, up),
         TEST(a_request_may_limit_its_own_cost, up),
         TEST(an_endpoint_has_so_many_at_a_time, up),
         TEST(a_breaker_opens_and_says_for_how_long, up),
