@@ -101,10 +101,12 @@ static mt_rc make_prompts(struct mt_worker *w, struct mt_ask *ask, struct mt_err
         struct mt_str text = {ask->tmpl_out.prompt.at, ask->tmpl_out.prompt.len};
         return mt_worker__tokenize(w, text, true, true, &ask->prompts[0], err);
     }
+    /* a prompt without a template brings its own marks, as all servers of the dialect read it
+     */
     for (size_t i = 0; i < ask->prompts_n; i++) {
         bool is_gap = job->suffix.len > 0;
         MT_TRY(is_gap ? make_infill(w, job, job->prompts[i], &ask->prompts[i], err)
-                      : mt_worker__tokenize(w, job->prompts[i], false, true, &ask->prompts[i],
+                      : mt_worker__tokenize(w, job->prompts[i], true, true, &ask->prompts[i],
                                             err));
     }
     return MT_OK;

@@ -375,7 +375,6 @@ static mt_rc fill(const struct mt_chat_request *r, struct mt_job *job, int64_t c
     job->n = r->n > 1 ? r->n : 1;
     job->max_tokens = r->max_tokens.has && r->max_tokens.value >= 0 ? r->max_tokens.value : -1;
     job->echo = r->echo;
-    job->is_raw = r->raw_prompt;
     job->no_thinking = r->effort == MT_EFFORT_NONE ||
                        (r->reasoning_budget.has && r->reasoning_budget.value == 0);
     job->hides_reasoning = r->include_reasoning == MT_NO;

@@ -2,7 +2,7 @@
 /* job.h - one request on its way between the loop and a model's thread.
  *
  * The loop fills a job and posts it to a worker; the worker answers with pieces, in order, the
- * last of which is marked. Both hold a reference; the two flags are all they share while it
+ * last of which is marked. Both hold a reference; the atomics are all they share while it
  * runs. Everything else is constant after posting, but for run, which is the loop's. */
 #ifndef MT_LOCAL_JOB_H
 #define MT_LOCAL_JOB_H
@@ -64,7 +64,6 @@ struct mt_job {
     bool echo;
     bool truncate; /* EMBED */
     size_t dims;   /* EMBED: wanted; 0 = all */
-    bool is_raw;   /* CHAT with raw_prompt: no special tokens */
 
     unsigned n;         /* choices per prompt, >= 1 */
     int64_t max_tokens; /* < 0: to the end of the context */

@@ -206,7 +206,7 @@ mt_rc mt_worker_count(struct mt_worker *w, struct mt_job *job, int64_t *out, str
         text = (struct mt_str){shown.prompt.at, shown.prompt.len};
     }
     if (rc == MT_OK)
-        rc = mt_worker__tokenize(w, text, job->kind == MT_JOB_CHAT, true, &prompt, err);
+        rc = mt_worker__tokenize(w, text, true, true, &prompt, err);
     if (rc == MT_OK)
         *out = (int64_t)prompt.n;
     mt_free(prompt.tokens);

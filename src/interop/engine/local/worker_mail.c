@@ -20,12 +20,12 @@ struct mt_job *mt_mail__take(struct mt_worker *w)
     return job;
 }
 
-void mt_mail__sweep(struct mt_worker *w)
+/* Take what was cancelled out of the mailbox; under the lock. */
+static struct mt_job *take_canceled(struct mt_worker *w)
 {
     struct mt_job *gone = NULL;
-
-    pthread_mutex_lock(&w->lock);
     struct mt_job **at = &w->mail_head;
+
     w->mail_tail = NULL;
     while (*at != NULL) {
         struct mt_job *job = *at;
@@ -39,10 +39,29 @@ void mt_mail__sweep(struct mt_worker *w)
         gone = job;
         w->mail_n--;
     }
+    return gone;
+}
+
+void mt_mail__sweep(struct mt_worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    struct mt_job *gone = take_canceled(w);
     pthread_mutex_unlock(&w->lock);
     while (gone != NULL) {
         struct mt_job *next = gone->next;
         mt_outbox_add(w->outbox, mt_piece_last(gone, NULL, NULL));
+        gone = next;
+    }
+}
+
+/* While the model is loaded nobody else sweeps. On the loop nothing has to be told. */
+static void make_room(struct mt_worker *w)
+{
+    struct mt_job *gone = take_canceled(w);
+
+    while (gone != NULL) {
+        struct mt_job *next = gone->next;
+        mt_job_unref(gone);
         gone = next;
     }
 }
@@ -81,6 +100,8 @@ mt_rc mt_worker_post(struct mt_worker *w, struct mt_job *job, struct mt_err *err
 
     job->posted_ns = mt_worker__now_ns();
     pthread_mutex_lock(&w->lock);
+    if (w->mail_n >= w->opts.queue_max)
+        make_room(w);
     if (w->end.rc < 0) { /* the loop has not heard of it yet */
         rc = MT_FAIL(err, w->end.rc, "%s", w->end.text);
     } else if (w->is_finishing) {

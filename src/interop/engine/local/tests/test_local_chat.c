@@ -344,6 +344,17 @@ static void completions_go_on_from_the_prompt(void **state)
         assert_true(mt_str_starts(mt_buf_str(&call.choices[i].text), prompts[i / 2]));
     rig_call_fini(&call);
 
+    struct mt_str raw =
+        MT_STR("<|im_start|>user\nupper motet<|im_end|>\n<|im_start|>assistant\n");
+    request = (struct mt_chat_request){.kind = MT_CHAT_COMPLETION,
+                                       .prompts = &raw,
+                                       .prompts_n = 1,
+                                       .raw_prompt = true,
+                                       .sampling = {.temperature = {true, 0}}};
+    rig_run(&rig, &call, &request);
+    assert_string_equal(rig_text(&call), "MOTET"); /* its marks are the model's */
+    rig_call_fini(&call);
+
     request.suffix = MT_STR("end");
     rig_run(&rig, &call, &request);
     assert_false(call.is_ok);

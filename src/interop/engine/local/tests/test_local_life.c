@@ -112,6 +112,24 @@ static void a_thousand_that_wait_are_all_answered(void **state)
     rig_close(&rig);
 }
 
+static void those_who_left_while_it_loads_make_room(void **state)
+{
+    (void)state;
+    enum { QUEUE = 8 };
+    struct rig rig;
+
+    rig_open(&rig, (struct mt_local_model){0}, (struct mt_local_opts){.queue_max = QUEUE});
+    for (int i = 0; i < 4 * QUEUE; i++) {
+        struct rig_call call;
+        start(&rig, &call, "upper abc");
+        rig.engine->ops->cancel(call.run);
+        rig.open_n--;
+        rig_call_fini(&call);
+    }
+    check_answers(&rig);
+    rig_close(&rig);
+}
+
 static void take_away(struct rig *rig, int how)
 {
     struct mt_local_model other = {.name = MT_STR("other"),
@@ -222,6 +240,7 @@ int main(void)
         cmocka_unit_test(paused_answers_outlive_their_model),
         cmocka_unit_test(slow_readers_keep_no_slot),
         cmocka_unit_test(a_thousand_that_wait_are_all_answered),
+        cmocka_unit_test(those_who_left_while_it_loads_make_room),
         cmocka_unit_test(models_taken_away_answer_what_waits),
         cmocka_unit_test(keep_alive_counts_from_the_last_answer),
         cmocka_unit_test(waiting_for_a_slot_counts_against_the_first_event),
