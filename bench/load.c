@@ -79,6 +79,7 @@ struct slot {
     int tokens_n;
     int strays_n; /* tokens out of order */
     bool is_reused;
+    int asked_n;   /* requests begun */
     char *request; /* own copy when the request is numbered, else the common one */
     struct http1 in;
 };
@@ -194,8 +195,21 @@ static void slot_send(struct slot *s)
     s->state = SLOT_READING;
 }
 
+/* Each request has a number of its own: no two prompts are the same to a server that caches. */
+static void request_number(struct slot *s)
+{
+    char digits[16];
+
+    if (s->request == NULL)
+        return;
+    snprintf(digits, sizeof digits, "%06d",
+             (s->id + s->asked_n++ * load_set.connections) % 1000000);
+    memcpy(s->request + number_at, digits, 6);
+}
+
 static void request_begin(struct slot *s)
 {
+    request_number(s);
     s->state = SLOT_SENDING;
     s->sent = 0;
     s->scanned = 0;
@@ -517,13 +531,10 @@ static bool slots_make(void)
         s->start_ns = now + load_set.ramp_ms * 1000000LL * i / load_set.connections;
         if (number_at == 0)
             continue;
-        char digits[16];
-        snprintf(digits, sizeof digits, "%06d", i);
         s->request = malloc(request.len);
         if (s->request == NULL)
             return false;
         memcpy(s->request, request.at, request.len);
-        memcpy(s->request + number_at, digits, 6);
     }
     waiting_n = load_set.connections;
     stop_ns = now + load_set.duration_ms * 1000000LL;

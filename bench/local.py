@@ -41,30 +41,37 @@ def bare_round(model):
     return json.loads(out.strip().splitlines()[-1])["bare_tps"]
 
 
-def node_round(body, milliseconds):
+def question(number):
+    """No two prompts share more than their first words: the round stands in front, the driver
+    numbers the zeros. They are as long as those of the bare loop."""
+    return {"model": "m", "temperature": 0, "max_tokens": TOKENS, "logit_bias": {"2": -100},
+            "messages": [{"role": "system", "content": f"{number:04d}"},
+                         {"role": "user", "content": "cut-000000 asks: say something long about "
+                                                     "voices, and of the next"}]}
+
+
+def node_round(directory, number):
+    """16 requests at once, to the end of the last: what the bare loop does in one round."""
+    body = os.path.join(directory, "body.json")
+    with open(body, "w") as f:
+        json.dump(question(number), f)
     out = json.loads(run(
         os.path.join(BIN, "load"), "--mode", "closed", "--to", f"127.0.0.1:{PORT}", "--path",
         "/v1/chat/completions", "--body", body, "--header", "content-type: application/json",
-        "--connections", str(PARALLEL), "--milliseconds", str(milliseconds), "--timeout-ms",
+        "--connections", str(PARALLEL), "--milliseconds", "1", "--timeout-ms",
         "120000", "--expect", f'"completion_tokens":{TOKENS}'))
-    if out["errors"]:
+    if out["errors"] or out["requests"] != PARALLEL:
         sys.exit(f"local.py: wrong answers from the node: {out['error_kinds']}")
     return out["requests"] * TOKENS / out["elapsed_s"]
 
 
-def write_inputs(directory, model):
+def write_config(directory, model):
     config = os.path.join(directory, "motet.yaml")
     with open(config, "w") as f:
         f.write(f"listen: 127.0.0.1:{PORT}\ndata_dir: {directory}/data\ndiscover: false\n"
                 f"models:\n  - name: m\n    path: {model}\n    context: 512\n"
                 f"    parallel: {PARALLEL}\n    keep_alive: 1h\n")
-    body = os.path.join(directory, "body.json")
-    with open(body, "w") as f: # the driver numbers the zeros: no two prompts share a prefix
-        json.dump({"model": "m", "temperature": 0, "max_tokens": TOKENS,
-                   "logit_bias": {"2": -100}, "messages": [
-                       {"role": "user",
-                        "content": "cut-000000 asks: say something long about voices"}]}, f)
-    return config, body
+    return config
 
 
 def wait_until_up(process):
@@ -78,20 +85,20 @@ def wait_until_up(process):
     sys.exit("local.py: the node did not start")
 
 
-def measure(rounds, milliseconds, megaparameters):
+def measure(rounds, megaparameters):
     directory = tempfile.mkdtemp(prefix="motet-local-")
     model = os.path.join(directory, "random.gguf")
     run(os.path.join(BIN, "random_gguf"), model, str(megaparameters))
-    config, body = write_inputs(directory, model)
+    config = write_config(directory, model)
     log = open(os.path.join(directory, "log"), "w")
     node = proc.start([os.path.join(BIN, "motet"), "up", "--config", config], log=log)
     bare, through = [], []
     try:
         wait_until_up(node)
-        node_round(body, 1000)
+        node_round(directory, 0)
         for i in range(rounds):
             bare.append(bare_round(model))
-            through.append(node_round(body, milliseconds))
+            through.append(node_round(directory, i + 1))
             print(f"round {i + 1}: bare {bare[-1]:.1f} tokens/s, node {through[-1]:.1f} tokens/s",
                   file=sys.stderr, flush=True)
     finally:
@@ -104,14 +111,12 @@ def measure(rounds, milliseconds, megaparameters):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--million-parameters", type=int, default=100)
     parser.add_argument("--check", action="store_true", help="exit status 1 below the bar")
     parser.add_argument("--out", default=os.path.join(BENCH, "results", "local.json"))
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    bare, through = measure(options.rounds, int(options.seconds * 1000),
-                            options.million_parameters)
+    bare, through = measure(options.rounds, options.million_parameters)
     ratio = statistics.median(through) / statistics.median(bare)
     result = {
         "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(),
