@@ -71,6 +71,12 @@ static void on_frame(void *ctx, const struct mt_frame *frame)
         return;
     if (!ask->s->is_answered)
         begin(ask);
+    if (!ask->is_answering &&
+        !ask->is_decoded) { /* nothing is tried again: the body has served */
+        gateway_freed(gw, ask->s->body.len);
+        mt_buf_fini(&ask->s->body);
+        ask->body = (struct mt_str){NULL, 0};
+    }
     ask->is_answering = true;
     ask->frames_n++;
     ask_send_raw(ask, verdict == MT_METER_REPLACE ? ask->meter.replacement : frame->raw);
@@ -115,7 +121,7 @@ static void end_whole(struct leg *leg)
     struct mt_err err = {0};
 
     if (mt_buf_check(&ask->whole, "answer", &err) != MT_OK ||
-        mt_json_parse(s->gw->doc, mt_buf_str(&ask->whole), &root, &err) != MT_OK) {
+        gateway_parse(s->gw, mt_buf_str(&ask->whole), &root, &err) != MT_OK) {
         fail_leg(leg, err.text);
         return;
     }

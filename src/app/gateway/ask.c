@@ -15,6 +15,8 @@ enum {
 static void stop_everything(struct ask *ask)
 {
     ask_stop_other_legs(ask, NULL);
+    if (ask->s->gw->parsed_for == ask)
+        ask->s->gw->parsed_for = NULL;
     if (ask->retry != NULL)
         mt_timer_free(MT_MOVE(ask->retry));
 }
@@ -145,13 +147,27 @@ void ask_fail_rc(struct ask *ask, const struct mt_err *err)
 
 /* ------------------------------------------------------------------ begin */
 
+mt_rc ask_root(struct ask *ask, const struct mt_json **root, struct mt_err *err)
+{
+    struct mt_gateway *gw = ask->s->gw;
+
+    if (gw->parsed_for == ask) { /* nothing else has been read since */
+        *root = gw->parsed_root;
+        return MT_OK;
+    }
+    MT_TRY(gateway_parse(gw, ask->body, root, err));
+    gw->parsed_for = ask;
+    gw->parsed_root = *root;
+    return MT_OK;
+}
+
 mt_rc ask_decode(struct ask *ask, struct mt_err *err)
 {
     const struct mt_json *root;
 
     if (ask->is_decoded)
         return MT_OK;
-    MT_TRY(mt_json_parse(ask->s->gw->doc, ask->body, &root, err));
+    MT_TRY(ask_root(ask, &root, err));
     ask->request = (struct mt_chat_request){.arena = &ask->s->arena};
     MT_TRY(ask->codec->decode_request(root, &ask->url, &ask->request, err));
     ask->is_decoded = true;
@@ -279,6 +295,8 @@ static mt_rc peek(struct ask *ask, struct mt_err *err)
     const struct mt_json *root;
 
     MT_TRY(session_json(s, ask->body, &root, err));
+    s->gw->parsed_for = ask;
+    s->gw->parsed_root = root;
     MT_TRY(ask->codec->peek(root, &ask->url, &s->arena, &ask->peek, err));
     if (ask->peek.model.len == 0)
         ask->peek.model = s->board->table.default_model;

@@ -107,7 +107,7 @@ static mt_rc make_forward(struct ask *ask, size_t target, struct mt_err *err)
     const struct mt_json *root;
     struct mt_str model = ask->plan.targets[target].model;
 
-    MT_TRY(mt_json_parse(ask->s->gw->doc, ask->body, &root, err));
+    MT_TRY(ask_root(ask, &root, err));
     mt_buf_clear(&ask->forward_body);
     (void)mt_buf_reserve(&ask->forward_body, ask->body.len + FORWARD_SLACK);
     mt_buf_clear(&ask->forward_path);

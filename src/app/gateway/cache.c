@@ -112,7 +112,7 @@ static mt_rc make_key(struct ask *ask, struct mt_err *err)
     struct mt_buf text = MT_BUF_INIT(ask->body.len + ask->caller_headers.len + 1024);
     const struct mt_json *root;
 
-    MT_TRY(mt_json_parse(ask->s->gw->doc, ask->body, &root, err));
+    MT_TRY(gateway_parse(ask->s->gw, ask->body, &root, err));
     mt_buf_addf(&text, "%d\n%.*s\n%.*s\n%.*s\n", (int)ask->s->route->dialect,
                 MT_STR_ARG(ask->s->key->name), MT_STR_ARG(ask->peek.model),
                 MT_STR_ARG(ask->caller_headers));

@@ -51,7 +51,7 @@ void handle_count(struct session *s)
     const struct mt_json *root;
     struct mt_err err = {0};
 
-    if (mt_json_parse(s->gw->doc, mt_buf_str(&s->body), &root, &err) != MT_OK)
+    if (gateway_parse(s->gw, mt_buf_str(&s->body), &root, &err) != MT_OK)
         session_fail_rc(s, &err);
     else
         count_body(s, root, mt_chat_codec(s->route->dialect)->decode_request,

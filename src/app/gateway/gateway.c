@@ -69,6 +69,32 @@ static void tick(void *arg)
         start_tick(gw);
 }
 
+mt_rc gateway_parse(struct mt_gateway *gw, struct mt_str text, const struct mt_json **root,
+                    struct mt_err *err)
+{
+    gw->parsed_for = NULL;
+    return mt_json_parse(gw->doc, text, root, err);
+}
+
+/* Large bodies leave holes in the heap: give their pages back when the rush is over. */
+static void trim(void *arg)
+{
+    struct mt_gateway *gw = arg;
+
+    gw->freed_bytes = 0;
+    mt_alloc_trim();
+}
+
+void gateway_freed(struct mt_gateway *gw, size_t bytes)
+{
+    enum { WORTH_A_TRIM = 4 * 1024 * 1024, TRIM_AFTER_MS = 500 };
+    size_t before = gw->freed_bytes;
+
+    gw->freed_bytes += bytes;
+    if (before < WORTH_A_TRIM && gw->freed_bytes >= WORTH_A_TRIM)
+        mt_timer_start(gw->trim, TRIM_AFTER_MS);
+}
+
 void gateway_tick(struct mt_gateway *gw)
 {
     if (gw->is_ticking)
@@ -185,6 +211,7 @@ static mt_rc fill(struct mt_gateway *gw, const struct mt_config *config, struct 
     if (gw->deps.responses_path != NULL)
         MT_TRY(store_open(gw->deps.loop, gw->deps.responses_path, &gw->store, err));
     MT_TRY(mt_timer_new(gw->deps.loop, tick, gw, &gw->tick, err));
+    MT_TRY(mt_timer_new(gw->deps.loop, trim, gw, &gw->trim, err));
     MT_TRY(take_config(gw, config, err));
     return open_server(gw, err);
 }
@@ -272,6 +299,7 @@ void mt_gateway_close(struct mt_gateway *gw)
     cache_free(gw->cache);
     store_close(gw->store);
     mt_timer_free(gw->tick);
+    mt_timer_free(gw->trim);
     mt_timer_free(gw->drain_timer);
     mt_json_doc_free(gw->scratch.doc);
     mt_json_doc_free(gw->doc);

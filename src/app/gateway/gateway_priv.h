@@ -63,6 +63,10 @@ struct mt_gateway {
     size_t begun_n; /* of them, those whose request has come whole: what a drain waits for */
     struct mt_timer *tick; /* pings, while something streams */
     bool is_ticking;
+    struct mt_timer *trim;        /* gives memory back some time after large bodies */
+    size_t freed_bytes;           /* of bodies, since the last trim */
+    const struct ask *parsed_for; /* whose body doc holds; NULL = nobody's */
+    const struct mt_json *parsed_root;
     bool is_closing;
     struct mt_timer *drain_timer;
     bool is_interrupting; /* the time to drain is over, last words are going out */
@@ -181,7 +185,13 @@ void session_count(struct session *s, const char *kind);
 extern const struct mt_http_server_ops session_server_ops;
 
 /* gateway.c */
-void gateway_tick(struct mt_gateway *gw); /* something streams: watch for silence */
+void gateway_tick(struct mt_gateway *gw);
+/** Parse with the gateway's document; what it held before is gone. */
+mt_rc gateway_parse(struct mt_gateway *gw, struct mt_str text, const struct mt_json **root,
+                    struct mt_err *err);
+/** A body of so many bytes has been freed. */
+void gateway_freed(struct mt_gateway *gw, size_t bytes);
+/* something streams: watch for silence */
 
 /* ask.c: from the body to the first attempt, and the end */
 struct ask *ask_new(struct session *s);
@@ -193,6 +203,8 @@ void ask_finish(struct ask *ask, enum mt_outcome outcome, int status);
 void ask_fail(struct ask *ask, const struct mt_chat_error *error);
 void ask_fail_rc(struct ask *ask, const struct mt_err *err);
 void ask_interrupt(struct ask *ask); /* the node is ending */
+/** The body as JSON; borrowed, until anything else is parsed. */
+mt_rc ask_root(struct ask *ask, const struct mt_json **root, struct mt_err *err);
 mt_rc ask_decode(struct ask *ask, struct mt_err *err);
 
 /** Who may answer, under which policy: after peek.model is known. */

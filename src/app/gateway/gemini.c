@@ -9,7 +9,7 @@ static void count_tokens(struct session *s, const struct mt_chat_route *url)
     const struct mt_json *root;
     struct mt_err err = {0};
 
-    if (mt_json_parse(s->gw->doc, mt_buf_str(&s->body), &root, &err) != MT_OK)
+    if (gateway_parse(s->gw, mt_buf_str(&s->body), &root, &err) != MT_OK)
         session_fail_rc(s, &err);
     else
         count_body(s, root, mt_gemini_decode_count, url);

@@ -29,7 +29,7 @@ static mt_rc expand(struct ask *ask, struct mt_str record, struct mt_str *body,
 
     MT_TRY(mt_json_doc_new(&doc, err));
     MT_TRY(mt_json_parse(doc, record, &record_root, err));
-    MT_TRY(mt_json_parse(s->gw->doc, mt_buf_str(&s->body), &body_root, err));
+    MT_TRY(gateway_parse(s->gw, mt_buf_str(&s->body), &body_root, err));
     MT_TRY(mt_responses_expand(record_root, body_root, mt_buf_str(&s->body), &expanded, err));
     MT_TRY(mt_buf_check(&expanded, "conversation", err));
     mt_buf_fini(&s->body);
@@ -63,7 +63,7 @@ static mt_rc read_wishes(struct ask *ask, struct mt_str *previous, struct mt_err
     const struct mt_json *root;
     bool wants_store = true; /* the dialect's default */
 
-    MT_TRY(mt_json_parse(s->gw->doc, mt_buf_str(&s->body), &root, err));
+    MT_TRY(gateway_parse(s->gw, mt_buf_str(&s->body), &root, err));
     (void)mt_json_bool(mt_json_get(root, "store"), &wants_store);
     (void)mt_json_str(mt_json_get(root, "previous_response_id"), &s->arena, previous);
     ask->is_stored = wants_store && s->gw->store != NULL;
@@ -106,7 +106,7 @@ static mt_rc keep(struct ask *ask, struct mt_str response_object, struct mt_err 
 
     MT_TRY(mt_json_doc_new(&doc, err));
     MT_TRY(mt_json_parse(doc, response_object, &response, err));
-    MT_TRY(mt_json_parse(s->gw->doc, ask->body, &body, err));
+    MT_TRY(gateway_parse(s->gw, ask->body, &body, err));
     MT_TRY(mt_responses_record(body, response, &record, err));
     MT_TRY(mt_buf_check(&record, "stored response", err));
     if (!mt_json_str(mt_json_get(response, "id"), &s->arena, &id))
@@ -160,7 +160,7 @@ static mt_rc write_stored(struct session *s, struct mt_str text, struct mt_buf *
 
     mt_buf_add(&copy, text); /* the reader wants bytes behind the text */
     MT_TRY(mt_buf_check(&copy, "stored response", err));
-    MT_TRY(mt_json_parse(s->gw->doc, mt_buf_str(&copy), &record, err));
+    MT_TRY(gateway_parse(s->gw, mt_buf_str(&copy), &record, err));
     if (wants_items(s))
         return write_page(s, record, out, err);
     mt_buf_add(out, mt_json_raw(mt_json_get(record, "response")));

@@ -125,7 +125,7 @@ void session_fail_rc(struct session *s, const struct mt_err *err)
 mt_rc session_json(struct session *s, struct mt_str body, const struct mt_json **out,
                    struct mt_err *err)
 {
-    mt_rc rc = mt_json_parse(s->gw->doc, body, out, err);
+    mt_rc rc = gateway_parse(s->gw, body, out, err);
 
     return rc < 0 ? mt_err_wrap(err, rc, "body") : rc;
 }
@@ -289,6 +289,7 @@ static void session_free(struct session *s)
         s->next->prev = s->prev;
     gw->sessions_n--;
     gw->begun_n -= s->is_begun;
+    gateway_freed(gw, s->body.len);
     mt_buf_fini(&s->body);
     mt_arena_fini(&s->arena);
     board_unref(s->board);

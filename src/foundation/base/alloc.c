@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,11 @@ char *mt_alloc_cstr(struct mt_str text)
     if (copy != NULL && text.len > 0)
         memcpy(copy, text.at, text.len);
     return copy;
+}
+
+void mt_alloc_trim(void)
+{
+    (void)malloc_trim(0);
 }
 
 void mt_freep(void *ptr_to_ptr)

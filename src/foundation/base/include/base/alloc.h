@@ -26,6 +26,9 @@ char *mt_alloc_cstr(struct mt_str text);
 /** For MT_CLEANUP on any pointer variable that mt_alloc filled. */
 void mt_freep(void *ptr_to_ptr);
 
+/** Give pages that are free back to the system; walks the heap, so not after every request. */
+void mt_alloc_trim(void);
+
 /* For tests: blocks this thread took and did not give back; allocations it made; and a
  * countdown after which every allocation fails (-1 = never). */
 extern _Thread_local long mt_alloc_live;
