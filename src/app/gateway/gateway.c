@@ -3,6 +3,10 @@
 
 #include "gateway_priv.h"
 
+/* Every connection holds room for its headers: a thousand streams pay for each KiB. Clients of
+ * LLMs send one or two. */
+enum { HEADER_BYTES_MAX = 7 * 1024 };
+
 enum {
     SCRATCH_MAX = 64 * 1024 * 1024,
     OUT_MAX = 64 * 1024 * 1024,
@@ -189,6 +193,7 @@ static mt_rc open_server(struct mt_gateway *gw, struct mt_err *err)
     char *key = config->tls_key.len > 0 ? mt_alloc_cstr(config->tls_key) : NULL;
     const struct mt_http_server_opts opts = {
         .host = config->listen_host,
+        .header_bytes_max = HEADER_BYTES_MAX,
         .port = config->listen_port,
         .body_bytes_max = (size_t)config->body_bytes_max,
         .connections_max = (unsigned)config->connections_max,
