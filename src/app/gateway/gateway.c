@@ -86,6 +86,9 @@ static void trim(void *arg)
     struct mt_gateway *gw = arg;
 
     gw->freed_bytes = 0;
+    gw->parsed_for = NULL;
+    mt_json_doc_clear(gw->doc); /* its nodes grew with the bodies */
+    mt_json_doc_clear(gw->scratch.doc);
     mt_alloc_trim();
 }
 

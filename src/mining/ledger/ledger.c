@@ -201,15 +201,6 @@ mt_rc mt_ledger_extend(struct mt_ledger *l, struct mt_ledger_entry *entry,
                              more_tokens_n, more_cost_usd_nano, hit, err);
 }
 
-mt_rc mt_ledger_move(struct mt_ledger *l, struct mt_ledger_entry *entry,
-                     const struct mt_account_ask *most, struct mt_limit_hit *hit,
-                     struct mt_err *err)
-{
-    MT_ASSERT(entry->seq != 0);
-    return mt_account_move(l->account, mt_env_now_wall_ms(l->env), &entry->hold, most, hit,
-                           err);
-}
-
 static mt_rc write_settled(struct mt_ledger *l, const struct mt_ledger_row *row, uint64_t ref,
                            uint64_t *seq, struct mt_err *err)
 {

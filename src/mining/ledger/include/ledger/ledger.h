@@ -97,11 +97,6 @@ mt_rc mt_ledger_extend(struct mt_ledger *ledger, struct mt_ledger_entry *entry,
                        int64_t more_tokens_n, int64_t more_cost_usd_nano, int64_t output_n,
                        int64_t cost_usd_nano, struct mt_limit_hit *hit, struct mt_err *err);
 
-/** A fallback serves another model; see mt_account_move. */
-mt_rc mt_ledger_move(struct mt_ledger *ledger, struct mt_ledger_entry *entry,
-                     const struct mt_account_ask *most, struct mt_limit_hit *hit,
-                     struct mt_err *err);
-
 /** Settle at row->input_n + row->output_n tokens and row->cost_usd_nano. receipt and
  *  started_at_ms of the row are the entry's; key and model_served must be those reserved. The
  *  entry is zero afterwards; of a zero entry, nothing happens and 0 is answered.
