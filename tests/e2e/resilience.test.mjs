@@ -32,6 +32,7 @@ const it = world((up) => ({
         alias('later', ['l2/rate-1-then-ok+retry-after-300.later'], { retries: 2 }),
         alias('elsewhere', ['l3/rate-99-then-ok+retry-after-5000.busy', 'l4/ok.free'], { retries: 2 }),
         alias('patience', ['l5/rate-99-then-ok+retry-after-60000.patience'], { retries: 2 }),
+        alias('dated', ['l34/rate-99-then-ok+retry-date-60.dated'], { retries: 2 }),
         ...[400, 401, 403, 404, 500, 503, 529].map((s, i) => alias(`status-${s}`, [`l${6 + i}/fail-${s}.first`, `l13/ok.after-${s}`])),
         alias('unreadable', ['l14/badjson.unreadable', 'l15/ok.read']),
         alias('unreachable', ['nowhere/x', 'up-anthropic/ok.reached']),
@@ -87,6 +88,11 @@ test('a long Retry-After leads to the next target at once', async () => {
 test('a Retry-After longer than patience is handed to the client', async () => {
     await assert.rejects(ask('patience', {}, { maxRetries: 2 }), (e) => e.status === 429 && Number(e.headers.get('retry-after')) >= 59);
     assert.equal(tries('patience').length, 1);
+});
+
+test('a Retry-After may be a date', async () => {
+    await assert.rejects(ask('dated', {}, { maxRetries: 2 }), (e) => e.status === 429 && Math.abs(Number(e.headers.get('retry-after')) - 59) <= 2);
+    assert.equal(tries('dated').length, 1);
 });
 
 for (const status of [401, 403, 404, 500, 503, 529])

@@ -107,6 +107,8 @@ class Exchange {
         if (tries <= (does.failFirst ?? 0)) return this.fail(500, `scripted failure, try ${tries}`);
         if (tries <= (does.rateFirst ?? 0)) {
             const ms = does.retryAfter ?? RETRY_AFTER_MS;
+            if (does.retryDate !== undefined)
+                return this.fail(429, 'slow down', { 'retry-after': new Date(Date.now() + does.retryDate * 1000).toUTCString() });
             return this.fail(429, 'slow down', { 'retry-after': String(Math.ceil(ms / 1000)), 'retry-after-ms': String(ms) });
         }
         if (does.badjson) return this.send(200, '{"this is": not json');

@@ -10,6 +10,7 @@ enum {
     SMALL_BODY_BYTES =
         64 * 1024, /* libcurl copies such a body beside the header and sends once */
     CONNECT_DEFAULT_MS = 5000,
+    DAY_S = 24 * 3600,
 };
 
 static size_t on_line(char *at, size_t size, size_t n, void *ctx)
@@ -280,6 +281,37 @@ struct mt_str mt_http_call_header(const struct mt_http_call *call, const char *n
     if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
         return (struct mt_str){NULL, 0};
     return mt_str_of(header->value);
+}
+
+/* From the answer's Date to another; libcurl counts from our clock, for servers without one. */
+static double seconds_until(const struct mt_http_call *call, time_t then_s)
+{
+    struct mt_str date = mt_http_call_header(call, "date");
+    time_t now_s = date.len > 0 ? curl_getdate(date.at, NULL) : -1;
+    curl_off_t wait_s = 0;
+
+    if (now_s != -1)
+        return (double)then_s - (double)now_s;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &wait_s);
+    return (double)wait_s;
+}
+
+int64_t mt_http_call_retry_after_ms(const struct mt_http_call *call)
+{
+    struct mt_str text = mt_http_call_header(call, "retry-after");
+    double wait_s;
+
+    if (text.len == 0)
+        return -1;
+    if (!mt_str_to_f64(text, &wait_s)) {
+        time_t then_s = curl_getdate(text.at, NULL);
+        if (then_s == -1)
+            return -1;
+        wait_s = seconds_until(call, then_s);
+    }
+    if (wait_s <= 0)
+        return 0;
+    return wait_s < DAY_S ? (int64_t)(wait_s * 1e3) : DAY_S * (int64_t)1000;
 }
 
 bool mt_http_call_is_body_done(const struct mt_http_call *call)

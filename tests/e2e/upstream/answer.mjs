@@ -21,7 +21,8 @@
  *  noindex         OpenAI tool deltas without an index; zeroindex: all of them 0
  *  nousage         does not say what it used; lateusage: says so long after the finish
  *  two             two tool calls at once
- *  retry-after-MS  the wait that a 429 asks for (default 10) */
+ *  retry-after-MS  the wait that a 429 asks for (default 10)
+ *  retry-date-S    a 429 asks for it as a date, so many seconds ahead */
 export function behaviour(model) {
     const does = {};
     const name = model.replace(/^.*\//, '').replace(/\.[^.]*$/, '');
@@ -31,6 +32,8 @@ export function behaviour(model) {
             does[m[1] + 'First'] = Number(m[2]);
         else if ((m = /^retry-after-(\d+)$/.exec(part)))
             does.retryAfter = Number(m[1]);
+        else if ((m = /^retry-date-(\d+)$/.exec(part)))
+            does.retryDate = Number(m[1]);
         else if ((m = /^([a-z]+)-(\d+)$/.exec(part)))
             does[m[1]] = Number(m[2]);
         else

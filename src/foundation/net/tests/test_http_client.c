@@ -162,6 +162,70 @@ static void answers_end_as_what_they_are(void **state)
         check_peer(&peer_rows[i]);
 }
 
+/* ---- how long the server asks to be left alone ---- */
+
+#define DATED \
+    "HTTP/1.1 429 Slow Down\r\nDate: Fri, 20 Nov 2026 16:00:00 GMT\r\nContent-Length: 0\r\n"
+
+static const struct wait_row {
+    const char *name, *answer;
+    int64_t ms;
+} wait_rows[] = {
+    {"not said", DATED "\r\n", -1},
+    {"empty", DATED "Retry-After:\r\n\r\n", -1},
+    {"words", DATED "Retry-After: soon\r\n\r\n", -1},
+    {"seconds", DATED "Retry-After: 120\r\n\r\n", 120000},
+    {"no seconds", DATED "Retry-After: 0\r\n\r\n", 0},
+    {"parts of seconds", DATED "Retry-After: 1.5\r\n\r\n", 1500},
+    {"negative seconds", DATED "Retry-After: -3\r\n\r\n", 0},
+    {"more than a day", DATED "Retry-After: 1e300\r\n\r\n", 86400000},
+    {"a date", DATED "Retry-After: Fri, 20 Nov 2026 16:01:30 GMT\r\n\r\n", 90000},
+    {"a date as of RFC 850", DATED "Retry-After: Friday, 20-Nov-26 16:01:30 GMT\r\n\r\n",
+     90000},
+    {"a date as of asctime", DATED "Retry-After: Fri Nov 20 16:01:30 2026\r\n\r\n", 90000},
+    {"this second", DATED "Retry-After: Fri, 20 Nov 2026 16:00:00 GMT\r\n\r\n", 0},
+    {"a past date", DATED "Retry-After: Fri, 20 Nov 2026 15:59:00 GMT\r\n\r\n", 0},
+    {"a date of another year", DATED "Retry-After: Sat, 20 Nov 2027 16:00:00 GMT\r\n\r\n",
+     86400000},
+    {"a date by our clock, past",
+     "HTTP/1.1 503 Busy\r\nRetry-After: Fri, 20 Nov 2015 16:00:00 GMT\r\n\r\n", 0},
+    {"a date by our clock, far",
+     "HTTP/1.1 503 Busy\r\nRetry-After: Fri, 20 Nov 2499 16:00:00 GMT\r\n\r\n", 86400000},
+    {"a date by our clock, as the server's makes no sense",
+     "HTTP/1.1 503 Busy\r\nDate: noon\r\nRetry-After: Fri, 20 Nov 2015 16:00:00 GMT\r\n\r\n",
+     0},
+};
+
+static int64_t asked_wait_ms;
+
+static void note_wait(struct rig_call *call)
+{
+    asked_wait_ms = mt_http_call_retry_after_ms(call->call);
+}
+
+static void servers_say_how_long_to_wait(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < MT_ARRAY_LEN(wait_rows); i++) {
+        struct rig rig;
+        struct rig_call call = {.on_head = note_wait};
+        char url[64];
+
+        rig_up(&rig, NULL, NULL);
+        raw = (struct rig_raw){.listens = true, .send = wait_rows[i].answer};
+        rig_raw_start(&rig, &raw);
+        snprintf(url, sizeof url, "http://127.0.0.1:%u/", raw.port);
+        asked_wait_ms = INT64_MIN;
+        rig_call_with(&rig, &call, (struct mt_http_request){.method = "GET", .url = url}, NULL);
+        rig_run(&rig);
+        rig_raw_join(&raw);
+        if (asked_wait_ms != wait_rows[i].ms)
+            fail_msg("row '%s': %lld ms", wait_rows[i].name, (long long)asked_wait_ms);
+        rig_call_fini(&call);
+        rig_down(&rig);
+    }
+}
+
 static const struct unreachable_row {
     const char *name, *url;
 } unreachable_rows[] = {
@@ -601,6 +665,7 @@ int main(void)
         cmocka_unit_test(bad_requests_are_refused_at_once),
         cmocka_unit_test(requests_look_as_asked_for),
         cmocka_unit_test(answers_end_as_what_they_are),
+        cmocka_unit_test(servers_say_how_long_to_wait),
         cmocka_unit_test(unreachable_servers_are_told_from_broken_ones),
         cmocka_unit_test(dead_connections_are_replaced_unseen),
         cmocka_unit_test(limits_of_time_are_kept),

@@ -271,19 +271,16 @@ static void on_bytes(void *ctx, struct mt_http_call *call, struct mt_str bytes)
 
 /* ------------------------------------------------------------------ the end */
 
-/* Retry-After in seconds or OpenAI's retry-after-ms; dates count as not said. */
+/* OpenAI's retry-after-ms is finer than Retry-After. */
 static int64_t retry_after_ms(const struct mt_http_call *call)
 {
-    enum { DAY_S = 24 * 3600 };
+    enum { DAY_MS = 24 * 3600 * 1000 };
     double value;
 
     if (mt_str_to_f64(mt_http_call_header(call, "retry-after-ms"), &value) && value >= 0 &&
-        value <= DAY_S * 1e3)
+        value <= DAY_MS)
         return (int64_t)value;
-    if (mt_str_to_f64(mt_http_call_header(call, "retry-after"), &value) && value >= 0 &&
-        value <= DAY_S)
-        return (int64_t)(value * 1e3);
-    return -1;
+    return mt_http_call_retry_after_ms(call);
 }
 
 static void end_with_status(struct mt_engine_run *run, struct mt_http_call *call)

@@ -76,6 +76,11 @@ mt_rc mt_http_request(struct mt_http_client *client, const struct mt_http_reques
  *  first of several. */
 struct mt_str mt_http_call_header(const struct mt_http_call *call, const char *name);
 
+/** What Retry-After asks for, in seconds or as a date: -1 if nothing that can be read, else 0
+ *  (now, or a date gone by) to a day. A date counts from the answer's own Date, so that the
+ *  server's clock need not agree with ours. */
+int64_t mt_http_call_retry_after_ms(const struct mt_http_call *call);
+
 /** Has the body been sent, or copied, so that it may go before the call ends? */
 bool mt_http_call_is_body_done(const struct mt_http_call *call);
 
