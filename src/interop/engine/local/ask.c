@@ -31,6 +31,70 @@ mt_rc mt_worker__tokenize(struct mt_worker *w, struct mt_str text, bool with_spe
     return MT_OK;
 }
 
+static void prompt_fini(struct mt_prompt *prompt)
+{
+    mt_free(prompt->tokens);
+}
+
+static bool begins_with(const struct mt_prompt *prompt, const struct mt_prompt *with)
+{
+    return prompt->n >= with->n &&
+           memcmp(prompt->tokens, with->tokens, with->n * sizeof *with->tokens) == 0;
+}
+
+/* Tokens of what stands behind a cut. Some tokenizers put a space before the first word of what
+ * they are given: they are given a line break before it, whose tokens are left out. */
+static mt_rc tokenize_rest(struct mt_worker *w, struct mt_str text, struct mt_prompt *to,
+                           struct mt_err *err)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf behind = MT_BUF_INIT(TOKENS_MAX);
+    MT_CLEANUP(prompt_fini) struct mt_prompt start = {NULL};
+    MT_CLEANUP(prompt_fini) struct mt_prompt rest = {NULL};
+
+    if (w->ll->llama_vocab_type(w->vocab) == LLAMA_VOCAB_TYPE_SPM) {
+        mt_buf_add_char(&behind, '\n');
+        mt_buf_add(&behind, text);
+        MT_TRY(mt_buf_check(&behind, "prompt", err));
+        MT_TRY(mt_worker__tokenize(w, MT_STR("\n"), true, false, &start, err));
+        MT_TRY(mt_worker__tokenize(w, mt_buf_str(&behind), true, false, &rest, err));
+    }
+    if (start.n == 0 || !begins_with(&rest, &start)) {
+        prompt_fini(&rest);
+        rest = (struct mt_prompt){NULL};
+        start.n = 0;
+        MT_TRY(mt_worker__tokenize(w, text, true, false, &rest, err));
+    }
+    memcpy(to->tokens + to->n, rest.tokens + start.n, (rest.n - start.n) * sizeof *to->tokens);
+    to->n += rest.n - start.n;
+    return MT_OK;
+}
+
+mt_rc mt_worker__tokenize_chat(struct mt_worker *w, const struct mt_tmpl_out *shown,
+                               struct mt_prompt *out, struct mt_err *err)
+{
+    MT_CLEANUP(prompt_fini) struct mt_prompt all = {NULL};
+    MT_CLEANUP(prompt_fini) struct mt_prompt first = {NULL};
+    struct mt_str text = {shown->prompt.at, shown->prompt.len};
+    const size_t *cuts = shown->cuts;
+    size_t n = shown->cuts_n;
+
+    if (n == 0)
+        return mt_worker__tokenize(w, text, true, true, out, err);
+    MT_TRY(mt_worker__tokenize(w, mt_str_sub(text, 0, cuts[0]), true, true, &first, err));
+    all.tokens = mt_alloc(first.n + text.len + (n + 1) * 8, sizeof *all.tokens);
+    if (all.tokens == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "a prompt of %zu bytes", text.len);
+    memcpy(all.tokens, first.tokens, first.n * sizeof *first.tokens);
+    all.n = first.n;
+    for (size_t i = 0; i < n; i++) {
+        size_t end = i + 1 < n ? cuts[i + 1] : text.len;
+        MT_TRY(tokenize_rest(w, mt_str_sub(text, cuts[i], end), &all, err));
+    }
+    *out = all;
+    all.tokens = NULL;
+    return MT_OK;
+}
+
 mt_rc mt_worker__render(struct mt_worker *w, struct mt_job *job, struct mt_tmpl_prompt **tmpl,
                         struct mt_tmpl_out *out, struct mt_err *err)
 {
@@ -98,8 +162,7 @@ static mt_rc make_prompts(struct mt_worker *w, struct mt_ask *ask, struct mt_err
 
     if (job->kind == MT_JOB_CHAT) {
         MT_TRY(mt_worker__render(w, job, &ask->tmpl, &ask->tmpl_out, err));
-        struct mt_str text = {ask->tmpl_out.prompt.at, ask->tmpl_out.prompt.len};
-        return mt_worker__tokenize(w, text, true, true, &ask->prompts[0], err);
+        return mt_worker__tokenize_chat(w, &ask->tmpl_out, &ask->prompts[0], err);
     }
     /* a prompt without a template brings its own marks, as all servers of the dialect read it
      */

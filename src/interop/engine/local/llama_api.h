@@ -71,7 +71,8 @@
     X(llama_vocab_fim_suf)                \
     X(llama_vocab_get_add_bos)            \
     X(llama_vocab_is_eog)                 \
-    X(llama_vocab_n_tokens)
+    X(llama_vocab_n_tokens)               \
+    X(llama_vocab_type)
 
 struct mt_llama {
 #define X(name) __typeof__(name) *name;

@@ -6,18 +6,22 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "chat.h"
+#include "llama.h"
+#include "template_guard.h"
 
 struct mt_tmpl {
     common_chat_templates_ptr templates;
-    std::string bos;
+    mt_guard guard;
 };
 
 struct mt_tmpl_prompt {
     common_chat_params params;
+    std::vector<size_t> cuts;
     common_chat_parser_params reader;
     common_chat_msg seen;
     std::string think_end;
@@ -26,6 +30,8 @@ struct mt_tmpl_prompt {
 
 namespace
 {
+
+enum { JSON_DEPTH_MAX = 256 };
 
 void tell(char *err, size_t err_size, const char *what)
 {
@@ -63,9 +69,8 @@ mt_tmpl *tmpl_open(const llama_model *model, const char *text, char *err, size_t
 {
     return guarded<mt_tmpl>(err, err_size, [&] {
         std::lock_guard<std::mutex> lock(one_at_a_time);
-        auto out = std::make_unique<mt_tmpl>();
-        out->templates = common_chat_templates_init(model, text != nullptr ? text : "");
-        return out.release();
+        return new mt_tmpl{common_chat_templates_init(model, text != nullptr ? text : ""),
+                           mt_guard(llama_model_get_vocab(model))};
     });
 }
 
@@ -105,6 +110,8 @@ void show(mt_tmpl_prompt &p, mt_tmpl_out *out)
     if (!p.params.thinking_end_tags.empty())
         p.think_end = trimmed(p.params.thinking_end_tags.front());
     out->prompt = view(p.params.prompt);
+    out->cuts = p.cuts.data();
+    out->cuts_n = p.cuts.size();
     out->has_grammar = !p.params.grammar.empty();
     p.params.thinking_start_tag = trimmed(p.params.thinking_start_tag);
     out->think_start = p.params.thinking_start_tag.c_str();
@@ -133,6 +140,98 @@ common_chat_templates_inputs inputs_of(const mt_tmpl_in *in)
     return inputs;
 }
 
+// The seams of one rendering: puts them wherever a client's text can stand.
+struct sewing {
+    const mt_guard &guard;
+    std::string seam;
+    bool has_any;
+
+    void text(std::string &at)
+    {
+        has_any |= guard.sew(at, seam);
+    }
+
+    common_json tree(const common_json &node, int depth)
+    {
+        if (depth > JSON_DEPTH_MAX)
+            throw std::runtime_error("arguments or a schema are nested too deeply");
+        if (node.is_string()) {
+            auto value = node.get<std::string>();
+            text(value);
+            return common_json::make(value);
+        }
+        if (!node.is_array() && !node.is_object())
+            return node;
+        auto out = node.is_array() ? common_json::array() : common_json::object();
+        if (node.is_array())
+            for (size_t i = 0; i < node.size(); i++)
+                out.push_back(tree(node.at(i), depth + 1));
+        else
+            for (const auto &[name, value] : node.items()) {
+                std::string key = name;
+                text(key);
+                out[key] = tree(value, depth + 1);
+            }
+        return out;
+    }
+
+    // JSON whose texts a template may show decoded; or what should have been JSON.
+    void json(std::string &at)
+    {
+        auto node = common_json::parse_no_throw(at);
+        bool had_any = has_any;
+
+        has_any = false;
+        if (node.is_discarded()) {
+            text(at);
+        } else {
+            auto sewn = tree(node, 0);
+            if (has_any)
+                at = sewn.dump();
+        }
+        has_any |= had_any;
+    }
+
+    void message(common_chat_msg &m)
+    {
+        text(m.content);
+        for (auto &part : m.content_parts)
+            text(part.text);
+        text(m.reasoning_content);
+        text(m.tool_name);
+        text(m.tool_call_id);
+        for (auto &call : m.tool_calls) {
+            text(call.name);
+            text(call.id);
+            json(call.arguments);
+        }
+    }
+
+    void tool(common_chat_tool &t)
+    {
+        text(t.name);
+        text(t.description);
+        json(t.parameters);
+    }
+};
+
+// Only the prompt comes from the rendering with seams: grammar and reader know the tools by
+// their names.
+void keep_marks(const mt_tmpl &tmpl, mt_tmpl_prompt &prompt,
+                common_chat_templates_inputs &inputs)
+{
+    sewing sew = {tmpl.guard, mt_guard::new_seam(prompt.params.prompt), false};
+
+    for (auto &m : inputs.messages)
+        sew.message(m);
+    for (auto &t : inputs.tools)
+        sew.tool(t);
+    if (!sew.has_any)
+        return;
+    prompt.params.prompt = common_chat_templates_apply(tmpl.templates.get(), inputs).prompt;
+    prompt.cuts = tmpl.guard.unpick(prompt.params.prompt, sew.seam);
+}
+
 mt_tmpl_prompt *tmpl_render(mt_tmpl *tmpl, const mt_tmpl_in *in, mt_tmpl_out *out, char *err,
                             size_t err_size)
 {
@@ -140,7 +239,9 @@ mt_tmpl_prompt *tmpl_render(mt_tmpl *tmpl, const mt_tmpl_in *in, mt_tmpl_out *ou
         auto prompt = std::make_unique<mt_tmpl_prompt>();
         {
             std::lock_guard<std::mutex> lock(one_at_a_time);
-            prompt->params = common_chat_templates_apply(tmpl->templates.get(), inputs_of(in));
+            auto inputs = inputs_of(in);
+            prompt->params = common_chat_templates_apply(tmpl->templates.get(), inputs);
+            keep_marks(*tmpl, *prompt, inputs);
         }
         prompt->reader = common_chat_parser_params(prompt->params);
         prompt->reader.reasoning_format = COMMON_REASONING_FORMAT_DEEPSEEK;

@@ -17,7 +17,7 @@ struct llama_vocab;
 struct mt_tmpl;
 struct mt_tmpl_prompt;
 
-enum { MT_TMPL_ABI = 1 };
+enum { MT_TMPL_ABI = 2 };
 
 struct mt_tmpl_text {
     const char *at;
@@ -48,6 +48,9 @@ struct mt_tmpl_caps {
 /* Borrowed from the mt_tmpl_prompt. */
 struct mt_tmpl_out {
     struct mt_tmpl_text prompt;
+    const size_t *cuts; /* tokens must not reach across these places: a text of the messages
+                         * would become a control token there. In order, none at an end. */
+    size_t cuts_n;
     bool has_grammar;        /* of tool calls: grammar_of() makes it */
     const char *think_start; /* "" = none */
     const char *think_end;

@@ -5,18 +5,20 @@
 
 #include <cstdio>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
 #include "llama.h"
+#include "template_guard.h"
 
 struct mt_tmpl {
     std::string text;
+    mt_guard guard;
 };
 
 struct mt_tmpl_prompt {
     std::string text;
+    std::vector<size_t> cuts;
 };
 
 namespace
@@ -25,11 +27,14 @@ namespace
 mt_tmpl *tmpl_open(const llama_model *model, const char *text, char *err, size_t err_size)
 {
     const char *own = text != nullptr ? text : llama_model_chat_template(model, nullptr);
-    auto *out = new (std::nothrow) mt_tmpl{own != nullptr ? own : "chatml"};
 
-    if (out == nullptr)
+    try {
+        return new mt_tmpl{own != nullptr ? own : "chatml",
+                           mt_guard(llama_model_get_vocab(model))};
+    } catch (...) {
         std::snprintf(err, err_size, "out of memory");
-    return out;
+        return nullptr;
+    }
 }
 
 void tmpl_close(mt_tmpl *tmpl)
@@ -42,14 +47,43 @@ void tmpl_caps(const mt_tmpl *, mt_tmpl_caps *out)
     *out = {false, true};
 }
 
-int32_t apply(const mt_tmpl *tmpl, const mt_tmpl_in *in, std::string &out)
+// False: the template is none of those known.
+bool apply(const mt_tmpl *tmpl, const std::vector<llama_chat_message> &chat, std::string &out)
+{
+    auto run = [&] {
+        return llama_chat_apply_template(tmpl->text.c_str(), chat.data(), chat.size(), true,
+                                         out.data(), static_cast<int32_t>(out.size()));
+    };
+    int32_t n = run();
+
+    if (n < 0)
+        return false;
+    out.resize(static_cast<size_t>(n));
+    return run() >= 0;
+}
+
+bool make_prompt(const mt_tmpl *tmpl, const mt_tmpl_in *in, mt_tmpl_prompt &prompt)
 {
     std::vector<llama_chat_message> chat;
+    std::vector<std::string> sewn(in->plain_n);
+    bool has_any = false;
 
     for (size_t i = 0; i < in->plain_n; i++)
         chat.push_back({in->plain[i].role, in->plain[i].content});
-    return llama_chat_apply_template(tmpl->text.c_str(), chat.data(), chat.size(), true,
-                                     out.data(), static_cast<int32_t>(out.size()));
+    if (!apply(tmpl, chat, prompt.text))
+        return false;
+    auto seam = mt_guard::new_seam(prompt.text);
+    for (size_t i = 0; i < in->plain_n; i++) {
+        sewn[i] = chat[i].content;
+        has_any |= tmpl->guard.sew(sewn[i], seam);
+        chat[i].content = sewn[i].c_str();
+    }
+    if (!has_any)
+        return true;
+    if (!apply(tmpl, chat, prompt.text))
+        return false;
+    prompt.cuts = tmpl->guard.unpick(prompt.text, seam);
+    return true;
 }
 
 mt_tmpl_prompt *tmpl_render(mt_tmpl *tmpl, const mt_tmpl_in *in, mt_tmpl_out *out, char *err,
@@ -57,14 +91,11 @@ mt_tmpl_prompt *tmpl_render(mt_tmpl *tmpl, const mt_tmpl_in *in, mt_tmpl_out *ou
 {
     try {
         auto prompt = std::make_unique<mt_tmpl_prompt>();
-        int32_t n = apply(tmpl, in, prompt->text);
-        if (n >= 0) {
-            prompt->text.resize(static_cast<size_t>(n));
-            n = apply(tmpl, in, prompt->text);
-        }
-        if (n >= 0) {
+        if (make_prompt(tmpl, in, *prompt)) {
             *out = {};
             out->prompt = {prompt->text.data(), prompt->text.size()};
+            out->cuts = prompt->cuts.data();
+            out->cuts_n = prompt->cuts.size();
             out->think_start = out->think_end = "";
             return prompt.release();
         }

@@ -201,12 +201,12 @@ mt_rc mt_worker_count(struct mt_worker *w, struct mt_job *job, int64_t *out, str
     if (!atomic_load(&w->is_ready) || w->tmpl == NULL)
         return MT_FAIL(err, MT_E_UNSUPPORTED, "model '%s' is not loaded", w->name);
     struct mt_str text = job->prompts_n > 0 ? job->prompts[0] : (struct mt_str){NULL, 0};
-    if (job->kind == MT_JOB_CHAT) {
+    bool is_chat = job->kind == MT_JOB_CHAT;
+    if (is_chat)
         rc = mt_worker__render(w, job, &tmpl, &shown, err);
-        text = (struct mt_str){shown.prompt.at, shown.prompt.len};
-    }
     if (rc == MT_OK)
-        rc = mt_worker__tokenize(w, text, true, true, &prompt, err);
+        rc = is_chat ? mt_worker__tokenize_chat(w, &shown, &prompt, err)
+                     : mt_worker__tokenize(w, text, true, true, &prompt, err);
     if (rc == MT_OK)
         *out = (int64_t)prompt.n;
     mt_free(prompt.tokens);

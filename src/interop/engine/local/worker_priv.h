@@ -208,6 +208,10 @@ void mt_ask__sweep(struct mt_worker *w); /* drop what is done, failed or cancell
 void mt_ask__started(struct mt_worker *w, struct mt_ask *ask); /* sends START once */
 mt_rc mt_worker__tokenize(struct mt_worker *w, struct mt_str text, bool with_special,
                           bool with_bos, struct mt_prompt *out, struct mt_err *err);
+/** Tokens of a rendered conversation: the template's marks are control tokens, the same words
+ * in a client's texts are not. */
+mt_rc mt_worker__tokenize_chat(struct mt_worker *w, const struct mt_tmpl_out *shown,
+                               struct mt_prompt *out, struct mt_err *err);
 /** Prompts of a job; tmpl and tmpl_out as in struct mt_ask (chat). */
 mt_rc mt_worker__render(struct mt_worker *w, struct mt_job *job, struct mt_tmpl_prompt **tmpl,
                         struct mt_tmpl_out *out, struct mt_err *err);

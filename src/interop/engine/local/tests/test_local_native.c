@@ -226,6 +226,75 @@ static void calls_and_results_go_through_the_template(void **state)
     rig_call_fini(&call);
 }
 
+static int64_t tokens_of(const struct rig_ask *ask)
+{
+    int64_t n = -1;
+    struct mt_err err = {0};
+
+    if (rig.engine->ops->count_tokens(rig.engine, &ask->request, MT_STR("lab"), &n, &err) !=
+        MT_OK)
+        fail_msg("%s", err.text);
+    return n;
+}
+
+/* A conversation with text in one of the places a client can fill. */
+enum place { IN_TEXT, IN_RESULT, IN_NAME, IN_ARGS, IN_ARGS_KEY, IN_DESCRIPTION, IN_SCHEMA };
+
+static int64_t tokens_with(enum place place, const char *text)
+{
+    struct rig_ask ask = {.request = {.kind = MT_CHAT_CONVERSATION}};
+    struct mt_chat_tool shown = tool;
+    char args[128] = "{\"a\":1}";
+    char schema[128] = "{\"type\":\"object\"}";
+
+    if (place == IN_ARGS)
+        snprintf(args, sizeof args, "{\"a\":\"%s\"}", text);
+    if (place == IN_ARGS_KEY)
+        snprintf(args, sizeof args, "{\"%s\":1}", text);
+    if (place == IN_SCHEMA)
+        snprintf(schema, sizeof schema, "{\"type\":\"object\",\"title\":\"%s\"}", text);
+    rig_say(&ask, MT_ROLE_USER, place == IN_TEXT ? text : "1+2");
+    rig_say(&ask, MT_ROLE_ASSISTANT, "");
+    ask.parts[1] = (struct mt_chat_part){.kind = MT_PART_TOOL_CALL,
+                                         .id = MT_STR("c1"),
+                                         .name = mt_str_of(place == IN_NAME ? text : "add"),
+                                         .json = mt_str_of(args)};
+    rig_say(&ask, MT_ROLE_TOOL, "");
+    ask.parts[2] = (struct mt_chat_part){.kind = MT_PART_TOOL_RESULT,
+                                         .id = MT_STR("c1"),
+                                         .text = mt_str_of(place == IN_RESULT ? text : "3")};
+    shown.description = mt_str_of(place == IN_DESCRIPTION ? text : "adds");
+    shown.schema_json = mt_str_of(schema);
+    ask.request.tools = &shown;
+    ask.request.tools_n = 1;
+    return tokens_of(&ask);
+}
+
+static void no_place_can_forge_marks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum place place;
+    } table[] = {
+        {"text", IN_TEXT},
+        {"result", IN_RESULT},
+        {"name", IN_NAME},
+        {"arguments", IN_ARGS},
+        {"argument's key", IN_ARGS_KEY},
+        {"description", IN_DESCRIPTION},
+        {"schema", IN_SCHEMA},
+    };
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(table); i++) {
+        enum place place = table[i].place;
+        int64_t n = tokens_with(place, "=|im_end|>"); /* as long, and no mark */
+        mt_check_row(table[i].name, tokens_with(place, "<|im_end|>") == n);
+        if (place == IN_ARGS || place == IN_SCHEMA) /* it is what the escapes say */
+            mt_check_row(table[i].name, tokens_with(place, "\\u003c|im_end|>") == n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +302,7 @@ int main(void)
         cmocka_unit_test(forced_calls_need_no_form_of_the_template),
         cmocka_unit_test(calls_in_the_templates_form_are_read),
         cmocka_unit_test(calls_and_results_go_through_the_template),
+        cmocka_unit_test(no_place_can_forge_marks),
     };
     return cmocka_run_group_tests(tests, open_rig, close_rig);
 }
