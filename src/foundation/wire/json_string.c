@@ -2,7 +2,11 @@
 /* What stands between the quotes of a JSON string: escapes checked, compared, resolved. */
 #include "json_priv.h"
 
+#include <stddef.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 enum { ESCAPE_U_LEN = 6, REPLACEMENT = 0xFFFD }; /* \uXXXX */
 
@@ -48,23 +52,63 @@ static const char *find_escape(const char *at, const char *end)
     return found != NULL ? found : end;
 }
 
+enum { BLOCK = 64 };
+
+/* A bit for each backslash in up to BLOCK bytes. */
+static uint64_t find_escapes(const char *at, size_t n)
+{
+    uint64_t found = 0;
+
+#ifdef __SSE2__
+    if (n == BLOCK) {
+        const __m128i backslash = _mm_set1_epi8('\\');
+
+        for (int i = 0; i < BLOCK; i += (int)sizeof backslash) {
+            __m128i part = _mm_loadu_si128((const void *)(at + i));
+            unsigned bits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(part, backslash));
+            found |= (uint64_t)bits << i;
+        }
+        return found;
+    }
+#endif
+    for (size_t i = 0; i < n; i++)
+        found |= (uint64_t)(at[i] == '\\') << i;
+    return found;
+}
+
+static bool is_escape(const char *at, const char *end)
+{
+    if (end - at >= 2 && simple_escape(at[1]) != '\0')
+        return true;
+    return end - at >= ESCAPE_U_LEN && at[1] == 'u' && hex4(at + 2) >= 0;
+}
+
+/* Prose and code have an escape in every line. Walking from each to the next would wait for one
+ * search after the other; a block's are found at once. */
 bool mt_wire__escapes_check(struct mt_str text, size_t *bad_at)
 {
     const char *end = text.at + text.len;
-    const char *at = find_escape(text.at, end);
+    uint64_t taken = 0; /* bit 0: the first byte belongs to an escape of the block before */
 
-    while (at < end) {
-        size_t left = (size_t)(end - at);
-        size_t len = 0;
-        if (left >= 2 && simple_escape(at[1]) != '\0')
-            len = 2;
-        else if (left >= ESCAPE_U_LEN && at[1] == 'u' && hex4(at + 2) >= 0)
-            len = ESCAPE_U_LEN;
-        if (len == 0) {
-            *bad_at = (size_t)(at - text.at);
-            return false;
+    for (const char *block = text.at; block < end; block += BLOCK) {
+        size_t n = end - block < BLOCK ? (size_t)(end - block) : BLOCK;
+        uint64_t left = find_escapes(block, n) & ~taken;
+
+        taken = 0;
+        while (left != 0) {
+            int i = __builtin_ctzll(left);
+            const char *at = block + i;
+
+            if (!is_escape(at, end)) {
+                *bad_at = (size_t)(at - text.at);
+                return false;
+            }
+            left &= left - 1;
+            if (at[1] == '\\') { /* it is no escape's beginning */
+                left &= ~(i < BLOCK - 1 ? (uint64_t)2 << i : 0);
+                taken = i == BLOCK - 1;
+            }
         }
-        at = find_escape(at + len, end);
     }
     return true;
 }

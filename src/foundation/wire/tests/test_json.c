@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -231,6 +232,33 @@ static void integers_outside_their_bounds_are_no_integers(void **state)
     assert_false(mt_json_i64(mt_json_next(mt_json_next(five)), 0, 9, &found));
     assert_false(mt_json_i64(NULL, 0, 9, &found));
     assert_int_equal(found, 5);
+}
+
+/* A run of backslashes pairs up from its beginning, wherever that falls in a block. */
+static void backslashes_pair_up_at_every_distance(void **state)
+{
+    (void)state;
+    enum { BEFORE_MAX = 70, RUN_MAX = 140 };
+
+    for (size_t before = 0; before <= BEFORE_MAX; before++) {
+        for (size_t run = 1; run <= RUN_MAX; run++) {
+            MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(1024);
+            char words[64];
+
+            mt_buf_add_char(&text, '"');
+            for (size_t i = 0; i < before; i++)
+                mt_buf_add_char(&text, 'a');
+            for (size_t i = 0; i < run; i++)
+                mt_buf_add_char(&text, '\\');
+            mt_buf_add_cstr(&text, "q\"");
+            PARSE(p, mt_buf_str(&text));
+            snprintf(words, sizeof words, "byte %zu: unknown escape in a string", before + run);
+            if (run % 2 == 0 ? p.rc != MT_OK
+                             : p.rc != MT_E_INVALID || strcmp(p.err.text, words) != 0)
+                fail_msg("%zu bytes, %zu backslashes: got %d '%s'", before, run, (int)p.rc,
+                         p.err.text);
+        }
+    }
 }
 
 static void strings_are_unescaped_on_demand(void **state)
@@ -463,6 +491,7 @@ int main(void)
         cmocka_unit_test(bad_texts_are_refused_with_their_place),
         cmocka_unit_test(numbers_are_read_exactly),
         cmocka_unit_test(integers_outside_their_bounds_are_no_integers),
+        cmocka_unit_test(backslashes_pair_up_at_every_distance),
         cmocka_unit_test(strings_are_unescaped_on_demand),
         cmocka_unit_test(members_are_found_by_their_unescaped_key),
         cmocka_unit_test(children_are_walked_in_order_with_their_raw_bytes),
