@@ -80,11 +80,20 @@ mt_rc gateway_parse(struct mt_gateway *gw, struct mt_str text, const struct mt_j
     return mt_json_parse(gw->doc, text, root, err);
 }
 
-/* Large bodies leave holes in the heap: give their pages back when the rush is over. */
+/* Large bodies leave holes in the heap. Their pages go back when the rush is over, not while it
+ * lasts: the next body would only fault them in again. */
+enum { WORTH_A_TRIM = 4 * 1024 * 1024, TRIM_AFTER_MS = 500, RUSH_BYTES = 1024 * 1024 };
+
 static void trim(void *arg)
 {
     struct mt_gateway *gw = arg;
+    bool is_rush = gw->freed_lately >= RUSH_BYTES;
 
+    gw->freed_lately = 0;
+    if (is_rush) {
+        mt_timer_start(gw->trim, TRIM_AFTER_MS);
+        return;
+    }
     gw->freed_bytes = 0;
     gw->parsed_for = NULL;
     mt_json_doc_clear(gw->doc); /* its nodes grew with the bodies */
@@ -94,10 +103,10 @@ static void trim(void *arg)
 
 void gateway_freed(struct mt_gateway *gw, size_t bytes)
 {
-    enum { WORTH_A_TRIM = 4 * 1024 * 1024, TRIM_AFTER_MS = 500 };
     size_t before = gw->freed_bytes;
 
     gw->freed_bytes += bytes;
+    gw->freed_lately += bytes;
     if (before < WORTH_A_TRIM && gw->freed_bytes >= WORTH_A_TRIM)
         mt_timer_start(gw->trim, TRIM_AFTER_MS);
 }

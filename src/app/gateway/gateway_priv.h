@@ -65,6 +65,7 @@ struct mt_gateway {
     bool is_ticking;
     struct mt_timer *trim;        /* gives memory back some time after large bodies */
     size_t freed_bytes;           /* of bodies, since the last trim */
+    size_t freed_lately;          /* the same, since the timer was started */
     const struct ask *parsed_for; /* whose body doc holds; NULL = nobody's */
     const struct mt_json *parsed_root;
     bool is_closing;

@@ -442,6 +442,7 @@ mt_rc mt_node_run(const struct mt_node_opts *opts, struct mt_err *err)
 {
     struct node node = {.opts = opts};
 
+    mt_alloc_keep_pages();
     signal(SIGPIPE, SIG_IGN); /* a client that leaves is an event, not a death */
     mt_rc rc = start(&node, err);
     if (rc == MT_OK) {

@@ -67,6 +67,14 @@ char *mt_alloc_cstr(struct mt_str text)
     return copy;
 }
 
+void mt_alloc_keep_pages(void)
+{
+    enum { KEEP_BYTES = 32 << 20, OWN_MAPPING_BYTES = 4 << 20 };
+
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);
+}
+
 void mt_alloc_trim(void)
 {
     (void)malloc_trim(0);

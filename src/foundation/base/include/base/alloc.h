@@ -26,6 +26,11 @@ char *mt_alloc_cstr(struct mt_str text);
 /** For MT_CLEANUP on any pointer variable that mt_alloc filled. */
 void mt_freep(void *ptr_to_ptr);
 
+/** Let the heap keep up to 32 MiB of free pages until mt_alloc_trim(), and serve blocks under
+ *  4 MiB itself. Left alone it gives pages back within a burst of requests, and the next one
+ *  faults them in again. Once, at the start of a process that serves. */
+void mt_alloc_keep_pages(void);
+
 /** Give pages that are free back to the system; walks the heap, so not after every request. */
 void mt_alloc_trim(void);
 
