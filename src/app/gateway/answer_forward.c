@@ -72,7 +72,7 @@ static void on_frame(void *ctx, const struct mt_frame *frame)
     if (!ask->s->is_answered)
         begin(ask);
     if (!ask->is_answering &&
-        !ask->is_decoded) { /* nothing is tried again: the body has served */
+        ask->request == NULL) { /* nothing is tried again: the body has served */
         gateway_freed(gw, ask->s->body.len);
         mt_buf_fini(&ask->s->body);
         ask->body = (struct mt_str){NULL, 0};

@@ -165,12 +165,16 @@ mt_rc ask_decode(struct ask *ask, struct mt_err *err)
 {
     const struct mt_json *root;
 
-    if (ask->is_decoded)
+    if (ask->request != NULL)
         return MT_OK;
     MT_TRY(ask_root(ask, &root, err));
-    ask->request = (struct mt_chat_request){.arena = &ask->s->arena};
-    MT_TRY(ask->codec->decode_request(root, &ask->url, &ask->request, err));
-    ask->is_decoded = true;
+    struct mt_chat_request *request = mt_arena_get(&ask->s->arena, 1, sizeof *request);
+    if (request == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "no memory for the request");
+    request->arena = &ask->s->arena;
+    MT_TRY(ask->codec->decode_request(root, &ask->url, request, err));
+    ask->request = request;
+    ask->reply.request = request;
     return MT_OK;
 }
 
@@ -229,11 +233,11 @@ static void bound_whole(struct ask *ask)
     int64_t choices = ask->peek.n > 1 ? ask->peek.n : 1;
     int64_t max = ask->s->bill.held_output_n / choices;
 
-    ask->request.max_tokens = (struct mt_opt_i64){true, max > 0 ? max : 1};
+    ask->request->max_tokens = (struct mt_opt_i64){true, max > 0 ? max : 1};
     mt_chat_note(&ask->notes,
                  "the answer is held to %lld tokens: a limit applies and the request "
                  "names no maximum",
-                 (long long)ask->request.max_tokens.value);
+                 (long long)ask->request->max_tokens.value);
 }
 
 /* Hold what the request may cost. Where the bytes can go to an endpoint of the same dialect and
@@ -248,7 +252,7 @@ static mt_rc reserve(struct ask *ask, struct mt_chat_error *why, struct mt_err *
 
     if (bill_is_limited(s) || ask_lane_for(ask, 0) == MT_LANE_EVENTS) {
         MT_TRY(ask_decode(ask, err));
-        input = mt_engine_estimate_tokens(&ask->request);
+        input = mt_engine_estimate_tokens(ask->request);
     }
     if (ask->peek.n > 1)
         output *= ask->peek.n;
@@ -264,7 +268,6 @@ static void fill_reply(struct ask *ask)
     struct session *s = ask->s;
     int64_t now_ms = mt_env_now_wall_ms(s->gw->deps.env);
 
-    ask->reply.request = &ask->request;
     ask->reply.route = ask->url;
     ask->reply.id = mt_id_str(&s->receipt);
     ask->reply.model = ask->peek.model;
@@ -371,13 +374,14 @@ void ask_run(struct ask *ask, struct mt_str body)
 
 struct ask *ask_new(struct session *s)
 {
+    static const struct mt_chat_request unread; /* what encoders see of one never decoded */
     struct ask *ask = mt_arena_get(&s->arena, 1, sizeof *ask);
 
     if (ask == NULL)
         return NULL;
     ask->s = s;
     ask->codec = mt_chat_codec(s->route->dialect);
-    ask->request.dialect = s->route->dialect;
+    ask->reply.request = &unread;
     s->ask = ask;
     return ask;
 }

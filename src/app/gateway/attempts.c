@@ -132,7 +132,7 @@ static mt_rc leg_start(struct leg *leg, struct mt_err *err)
         MT_TRY(ask_decode(ask, err));
     const struct mt_engine_call call = {
         .lane = leg->lane,
-        .request = &ask->request,
+        .request = ask->request,
         .model = ask->plan.targets[leg->target].model,
         .forward_body = &ask->forward_body,
         .forward_path = mt_buf_str(&ask->forward_path),
@@ -326,7 +326,7 @@ void ask_give_up(struct ask *ask)
 /* The client has seen a part: let the next target go on from there. */
 static void continue_from_said(struct ask *ask)
 {
-    struct mt_chat_request *request = &ask->request;
+    struct mt_chat_request *request = ask->request;
     size_t n = request->messages_n - ask->is_continued;
     struct mt_chat_message *messages = mt_arena_get(&ask->s->arena, n + 1, sizeof *messages);
     struct mt_chat_part *part = mt_arena_get(&ask->s->arena, 1, sizeof *part);

@@ -125,8 +125,7 @@ struct ask {
     const struct mt_chat_codec *codec; /* the client's */
     struct mt_chat_route url;
     struct mt_chat_peek peek;
-    struct mt_chat_request request; /* decoded when a leg needs it */
-    bool is_decoded;
+    struct mt_chat_request *request; /* decoded when a leg needs it, NULL until then */
     struct mt_route_plan plan;
     const struct mt_config_model *policy_of; /* or NULL */
     struct mt_attempt_policy policy;
