@@ -324,7 +324,8 @@ static mt_rc describe(struct mt_engine *engine, struct mt_str model, struct mt_m
     struct mt_local_entry *entry = NULL;
 
     MT_TRY(mt_entry__find(local_of(engine), model, &entry, err));
-    MT_TRY(mt_entry__card(entry, err));
+    if (entry->reading == NULL)
+        MT_TRY(mt_entry__card(entry, err));
     mt_entry__fill_card(entry, out);
     return MT_OK;
 }
@@ -385,6 +386,7 @@ mt_rc mt_local_open(struct mt_loop *loop, const struct mt_local_opts *opts,
         mt_local__free(local);
         return rc;
     }
+    local->is_open = true;
     *out = &local->engine;
     return MT_OK;
 }

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -13,7 +11,6 @@
 enum {
     CONTEXT_DEFAULT = 8192,
     MODELS_MAX = 4096,
-    CARD_ARENA_MAX = 256 << 20,
 };
 
 /* --- entries --- */
@@ -47,7 +44,6 @@ static mt_rc entry_new(struct mt_local *local, const struct mt_local_model *mode
 
     if (entry == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "a model");
-    mt_arena_init(&entry->arena, CARD_ARENA_MAX);
     entry->local = local;
     entry->config = *model;
     entry->name = mt_alloc_cstr(model->name);
@@ -84,20 +80,6 @@ mt_rc mt_entry__find(struct mt_local *local, struct mt_str name, struct mt_local
             return MT_OK;
         }
     return MT_FAIL(err, MT_E_NOTFOUND, "no local model is named '%.*s'", MT_STR_ARG(name));
-}
-
-mt_rc mt_entry__card(struct mt_local_entry *entry, struct mt_err *err)
-{
-    struct stat info;
-
-    if (entry->has_card)
-        return MT_OK;
-    mt_arena_clear(&entry->arena);
-    MT_TRY(mt_gguf_read(entry->path, &entry->arena, &entry->gguf, err));
-    if (stat(entry->path, &info) == 0)
-        entry->modified_at_s = info.st_mtime;
-    entry->has_card = true;
-    return MT_OK;
 }
 
 int64_t mt_entry__context(const struct mt_local_entry *entry)
@@ -218,8 +200,12 @@ mt_rc mt_local_set_models(struct mt_engine *engine, const struct mt_local_model 
     while (*at != NULL)
         at = &(*at)->next;
     *at = fresh;
-    for (struct mt_local_entry *e = fresh; e != NULL; e = e->next)
-        (void)mt_entry__card(e, NULL); /* a file that is not there yet is read when asked for */
+    for (struct mt_local_entry *e = fresh; e != NULL; e = e->next) {
+        if (local->is_open)
+            mt_entry__read_beside(e);
+        else /* a file that is not there yet is read when asked for */
+            (void)mt_entry__card(e, NULL);
+    }
     return MT_OK;
 }
 
@@ -288,6 +274,7 @@ void mt_local__free(struct mt_local *local)
         mt_worker_abort(host->worker);
     while (local->hosts != NULL)
         mt_host__on_ended(local->hosts, &closed);
+    mt_local__stop_reading(local);
     free_list(local->entries);
     mt_free(local->library_dir);
     mt_free(local);

@@ -2,7 +2,8 @@
 /* local_priv.h - the loop's side: models, runs, and the hosts that own workers.
  *
  *   local.c        the vtable, runs and their events
- *   local_models.c the table of models: cards, loading
+ *   local_models.c the table of models: loading
+ *   local_cards.c  what their files say
  *   local_hosts.c  who serves them: threads, keep-alive, unloading
  */
 #ifndef MT_LOCAL_LOCAL_PRIV_H
@@ -15,6 +16,8 @@
 #include "worker.h"
 
 struct mt_local;
+struct mt_pool;
+struct mt_reading;
 
 enum {
     MT_LOCAL_CONTEXT_MAX = 1 << 20,
@@ -41,6 +44,13 @@ struct mt_host {
     size_t runs_n;
 };
 
+/* Tells one version of a file from another. */
+struct mt_file_mark {
+    int64_t bytes; /* -1: there is none */
+    uint64_t inode;
+    int64_t modified_s, modified_ns;
+};
+
 struct mt_local_entry {
     struct mt_local_entry *next;
     struct mt_local *local;
@@ -48,6 +58,10 @@ struct mt_local_entry {
     struct mt_local_model config;  /* its slices point to the above */
     bool is_retired; /* no longer in the table; kept for the slices of its cards */
     bool has_card;
+    bool has_refusal;            /* the file, as it was then, is no model */
+    struct mt_file_mark refused; /* as it was then */
+    struct mt_err refusal;
+    struct mt_reading *reading; /* its header is being read beside the loop; or NULL */
     struct mt_gguf gguf;
     struct mt_arena arena; /* of gguf */
     int64_t modified_at_s;
@@ -83,6 +97,8 @@ struct mt_local {
     struct mt_local_entry *entries;
     struct mt_host *hosts;
     struct mt_engine_run *runs;
+    struct mt_pool *readers; /* of headers, after a reload; NULL: none was needed */
+    bool is_open;            /* requests are served: the loop must not wait for disks */
 };
 
 /* local.c */
@@ -91,11 +107,17 @@ void mt_local__on_pieces(void *host, struct mt_piece *pieces);
 /* local_models.c */
 mt_rc mt_entry__find(struct mt_local *local, struct mt_str name, struct mt_local_entry **out,
                      struct mt_err *err);
-/** The entry's file, read once. */
-mt_rc mt_entry__card(struct mt_local_entry *entry, struct mt_err *err);
 int64_t mt_entry__context(const struct mt_local_entry *entry);
 void mt_entry__fill_card(const struct mt_local_entry *entry, struct mt_model_card *card);
 void mt_local__free(struct mt_local *local);
+
+/* local_cards.c */
+/** The entry's file, read once; one that is no model, once in each of its versions. */
+mt_rc mt_entry__card(struct mt_local_entry *entry, struct mt_err *err);
+/** Have it read by a thread; entry->reading tells how long that lasts. */
+void mt_entry__read_beside(struct mt_local_entry *entry);
+/** Wait for the thread and forget what it read. */
+void mt_local__stop_reading(struct mt_local *local);
 
 /* local_hosts.c */
 /** A worker for the entry; started when there is none. */

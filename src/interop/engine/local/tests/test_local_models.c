@@ -2,8 +2,11 @@
 /* The table of local models: what cannot be loaded says why, what is not used goes away. */
 #include "support/test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "net/loop.h"
@@ -140,6 +143,79 @@ static void several_models_answer_at_once_and_the_table_can_change(void **state)
     rig_close(&rig);
 }
 
+struct description {
+    struct rig *rig;
+    const char *name;
+};
+
+static bool is_described(void *ctx)
+{
+    struct description *what = ctx;
+    struct mt_model_card card;
+    struct mt_str name = mt_str_of(what->name);
+
+    return what->rig->engine->ops->describe(what->rig->engine, name, &card, NULL) == MT_OK &&
+           card.parameters_n > 0;
+}
+
+static void a_reload_reads_headers_beside_the_loop(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct mt_local_model models[2] = {{.name = MT_STR("new"), .path = MT_STR(LAB)},
+                                       {.name = MT_STR("none"), .path = MT_STR("/nowhere")}};
+    struct description what = {&rig, "new"};
+    struct mt_model_card card;
+
+    rig_open(&rig, (struct mt_local_model){0}, (struct mt_local_opts){0});
+    assert_int_equal(mt_local_set_models(rig.engine, models, 2, NULL), MT_OK);
+    assert_false(is_described(&what)); /* known by name, not by its file yet */
+    rig_until(&rig, is_described, &what);
+    assert_int_equal(rig.engine->ops->describe(rig.engine, MT_STR("none"), &card, NULL),
+                     MT_E_NOTFOUND);
+    models[0].name = MT_STR("newer"); /* and closing does not wait for the loop */
+    assert_int_equal(mt_local_set_models(rig.engine, models, 1, NULL), MT_OK);
+    rig_close(&rig);
+}
+
+static void write_header(const char *text, int64_t modified_s)
+{
+    struct timespec times[2] = {{.tv_sec = modified_s}, {.tv_sec = modified_s}};
+    MT_CLEANUP(mt_buf_fini) struct mt_buf file = MT_BUF_INIT(16 << 20);
+    int fd;
+
+    assert_int_equal(mt_file_read(LAB, 16 << 20, &file, NULL), MT_OK);
+    memcpy(file.at, text, 4);
+    fd = open(BROKEN, O_WRONLY | O_CREAT | O_CLOEXEC, 0600); /* the same file, in place */
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, file.at, file.len), (ssize_t)file.len);
+    assert_int_equal(futimens(fd, times), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void what_is_no_model_is_read_again_when_it_changed(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct description what = {&rig, "lab"};
+    struct mt_model_card card;
+    struct mt_err first = {0};
+    struct mt_err second = {0};
+
+    write_header("GGML", 1000);
+    rig_open(&rig, (struct mt_local_model){.path = MT_STR(BROKEN)}, (struct mt_local_opts){0});
+    assert_int_equal(rig.engine->ops->describe(rig.engine, MT_STR("lab"), &card, &first),
+                     MT_E_CORRUPT);
+    write_header("GGUF", 1000); /* nothing tells that it is another: it is not opened */
+    assert_int_equal(rig.engine->ops->describe(rig.engine, MT_STR("lab"), &card, &second),
+                     MT_E_CORRUPT);
+    assert_string_equal(first.text, second.text);
+    write_header("GGUF", 1001);
+    assert_true(is_described(&what));
+    rig_close(&rig);
+    assert_int_equal(mt_file_remove(BROKEN, NULL), MT_OK);
+}
+
 static void load_only_requests_say_loaded(void **state)
 {
     (void)state;
@@ -269,6 +345,8 @@ int main(void)
         cmocka_unit_test(missing_files_are_refused_at_start),
         cmocka_unit_test(idle_models_go_away_and_come_back),
         cmocka_unit_test(several_models_answer_at_once_and_the_table_can_change),
+        cmocka_unit_test(a_reload_reads_headers_beside_the_loop),
+        cmocka_unit_test(what_is_no_model_is_read_again_when_it_changed),
         cmocka_unit_test(load_only_requests_say_loaded),
         cmocka_unit_test(limits_of_time_end_a_run),
         cmocka_unit_test(closing_in_the_middle_leaves_nothing),
