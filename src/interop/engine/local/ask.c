@@ -48,8 +48,8 @@ static mt_rc tokenize_rest(struct mt_worker *w, struct mt_str text, struct mt_pr
                            struct mt_err *err)
 {
     MT_CLEANUP(mt_buf_fini) struct mt_buf behind = MT_BUF_INIT(TOKENS_MAX);
-    MT_CLEANUP(prompt_fini) struct mt_prompt start = {NULL};
-    MT_CLEANUP(prompt_fini) struct mt_prompt rest = {NULL};
+    MT_CLEANUP(prompt_fini) struct mt_prompt start = {.n = 0};
+    MT_CLEANUP(prompt_fini) struct mt_prompt rest = {.n = 0};
 
     if (w->ll->llama_vocab_type(w->vocab) == LLAMA_VOCAB_TYPE_SPM) {
         mt_buf_add_char(&behind, '\n');
@@ -60,7 +60,7 @@ static mt_rc tokenize_rest(struct mt_worker *w, struct mt_str text, struct mt_pr
     }
     if (start.n == 0 || !begins_with(&rest, &start)) {
         prompt_fini(&rest);
-        rest = (struct mt_prompt){NULL};
+        rest = (struct mt_prompt){.n = 0};
         start.n = 0;
         MT_TRY(mt_worker__tokenize(w, text, true, false, &rest, err));
     }
@@ -72,8 +72,8 @@ static mt_rc tokenize_rest(struct mt_worker *w, struct mt_str text, struct mt_pr
 mt_rc mt_worker__tokenize_chat(struct mt_worker *w, const struct mt_tmpl_out *shown,
                                struct mt_prompt *out, struct mt_err *err)
 {
-    MT_CLEANUP(prompt_fini) struct mt_prompt all = {NULL};
-    MT_CLEANUP(prompt_fini) struct mt_prompt first = {NULL};
+    MT_CLEANUP(prompt_fini) struct mt_prompt all = {.n = 0};
+    MT_CLEANUP(prompt_fini) struct mt_prompt first = {.n = 0};
     struct mt_str text = {shown->prompt.at, shown->prompt.len};
     const size_t *cuts = shown->cuts;
     size_t n = shown->cuts_n;
