@@ -419,7 +419,8 @@ mt_rc mt_job_of_request(const struct mt_chat_request *request, struct mt_str mod
         return MT_FAIL(err, MT_E_NOMEM, "a request");
     MT_TRY(copy(job, model, &job->model, err));
     job->kind = MT_JOB_LOAD;
-    job->is_unload = request->keep_alive_s.has && request->keep_alive_s.value == 0;
+    job->is_unload =
+        request->is_load_only && request->keep_alive_s.has && request->keep_alive_s.value == 0;
     note_losses(request, notes);
     if (!request->is_load_only)
         MT_TRY(fill(request, job, context_tokens, notes, err));

@@ -246,6 +246,28 @@ static void load_only_requests_say_loaded(void **state)
     rig_close(&rig);
 }
 
+/* Ollama's way to use a model once. */
+static void an_answer_with_no_keep_alive_leaves_nothing(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct rig_call call;
+
+    rig_open(&rig, (struct mt_local_model){.keep_alive_ms = -1}, (struct mt_local_opts){0});
+    for (int i = 0; i < 2; i++) {
+        struct rig_ask one = {.request = {.kind = MT_CHAT_CONVERSATION}};
+        rig_say(&one, MT_ROLE_USER, "upper motet");
+        one.request.keep_alive_s = (struct mt_opt_i64){true, 0};
+        rig_run(&rig, &call, &one.request);
+        if (!call.is_ok)
+            fail_msg("%s", call.message);
+        assert_string_equal(rig_text(&call), "MOTET");
+        rig_call_fini(&call);
+        rig_until(&rig, is_gone, &rig);
+    }
+    rig_close(&rig);
+}
+
 static void limits_of_time_end_a_run(void **state)
 {
     (void)state;
@@ -348,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_reload_reads_headers_beside_the_loop),
         cmocka_unit_test(what_is_no_model_is_read_again_when_it_changed),
         cmocka_unit_test(load_only_requests_say_loaded),
+        cmocka_unit_test(an_answer_with_no_keep_alive_leaves_nothing),
         cmocka_unit_test(limits_of_time_end_a_run),
         cmocka_unit_test(closing_in_the_middle_leaves_nothing),
         cmocka_unit_test(opening_survives_any_failed_allocation),
