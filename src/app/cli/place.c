@@ -128,7 +128,9 @@ static mt_rc find(struct cli *cli, struct client *client, const struct mt_config
     else if (!url_of_lock(config, client->url))
         MT_TRY(add_host(config->tls_cert.len > 0 ? "https" : "http", config->listen_host,
                         config->listen_port, client->url, err));
-    if (config->tls_cert.len > 0) {
+    /* our own node's certificate is trusted as it is; those of others are the system's affair
+     */
+    if (config->tls_cert.len > 0 && (host == NULL || is_here(client->url))) {
         client->ca_file = mt_alloc_cstr(config->tls_cert);
         if (client->ca_file == NULL)
             return MT_FAIL(err, MT_E_NOMEM, "path of a certificate");

@@ -2,6 +2,7 @@
 /* Is an endpoint there, and does it take our key? */
 #include "probe.h"
 
+#include "base/alloc.h"
 #include "crypto/secret.h"
 #include "engine/remote.h"
 #include "net/http_client.h"
@@ -13,6 +14,7 @@ struct probe {
     struct mt_loop *loop;
     struct mt_http_client *http;
     struct mt_http_call *call;
+    char *ca_file; /* NULL = the system's authorities */
     int status;
     mt_rc rc;
     struct mt_err err;
@@ -89,6 +91,7 @@ static mt_rc begin(struct probe *probe, const struct mt_config_endpoint *endpoin
         .url = mt_buf_cstr(url),
         .headers = headers,
         .headers_n = headers_n,
+        .ca_file = probe->ca_file,
         .total_timeout_ms = TIMEOUT_MS,
     };
     return mt_http_request(probe->http, &request, &ops, probe, &probe->call, err);
@@ -99,6 +102,10 @@ static mt_rc run(struct probe *probe, const struct mt_config_endpoint *endpoint,
 {
     MT_TRY(mt_loop_new(&probe->loop, err));
     MT_TRY(mt_http_client_new(probe->loop, NULL, &probe->http, err));
+    if (endpoint->ca_file.len > 0)
+        probe->ca_file = mt_alloc_cstr(endpoint->ca_file);
+    if (endpoint->ca_file.len > 0 && probe->ca_file == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "path of a certificate");
     MT_TRY(begin(probe, endpoint, url, key, err));
     mt_loop_run(probe->loop);
     if (probe->rc != MT_OK && err != NULL)
@@ -115,6 +122,7 @@ mt_rc probe_endpoint(const struct mt_config_endpoint *endpoint, int *status, str
 
     mt_http_client_free(probe.http);
     mt_loop_free(probe.loop);
+    mt_free(probe.ca_file);
     mt_buf_fini(&url);
     if (key.len > 0)
         mt_wipe(key.at, key.len);

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "crypto/key.h"
+#include "system/file.h"
 #include "system/log.h"
 
-enum { NAME_MAX_LEN = 128, ALIAS_DEPTH_MAX = 4 };
+enum { NAME_MAX_LEN = 128, ALIAS_DEPTH_MAX = 4, PEM_BYTES_MAX = 4 * 1024 * 1024 };
 
 mt_rc mt_config__blame(const struct mt_config__load *load, const struct mt_config__key *key,
                        const struct mt_config__origin *origin, struct mt_err *err,
@@ -133,6 +135,28 @@ static bool is_url(struct mt_str url)
     return rest.len > 0 && rest.at[0] != '/' && rest.at[0] != ':';
 }
 
+/* Without this a wrong path would show up as endpoints that cannot be reached. */
+static mt_rc check_authorities(const struct mt_config__load *load, size_t i, struct mt_err *err)
+{
+    const struct mt_config_endpoint *endpoint = &load->made->config.endpoints[i];
+    MT_CLEANUP(mt_freep) char *path = mt_alloc_cstr(endpoint->ca_file);
+    MT_CLEANUP(mt_buf_fini) struct mt_buf pem = MT_BUF_INIT(PEM_BYTES_MAX);
+    struct mt_err why = {0};
+
+    if (path == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "path of a certificate");
+    mt_rc rc = mt_file_read(path, PEM_BYTES_MAX, &pem, &why);
+    if (rc == MT_E_NOMEM)
+        return MT_FAIL(err, MT_E_NOMEM, "%s", why.text);
+    if (rc != MT_OK)
+        return blame_item(load, "endpoints", i, "ca_file", err, why.text, endpoint->name);
+    struct mt_str begin = MT_STR("-----BEGIN CERTIFICATE-----");
+    if (mt_str_find(mt_buf_str(&pem), begin) == pem.len)
+        return blame_item(load, "endpoints", i, "ca_file", err,
+                          "expected certificates in PEM, found none", endpoint->name);
+    return MT_OK;
+}
+
 static mt_rc check_endpoints(const struct mt_config__load *load, struct mt_err *err)
 {
     const struct mt_config *config = &load->made->config;
@@ -143,6 +167,8 @@ static mt_rc check_endpoints(const struct mt_config__load *load, struct mt_err *
             return blame_item(load, "endpoints", i, "url", err,
                               "expected http:// or https:// and a host",
                               config->endpoints[i].name);
+        if (config->endpoints[i].ca_file.len > 0 && !load->is_keyless)
+            MT_TRY(check_authorities(load, i, err));
     }
     return MT_OK;
 }

@@ -78,6 +78,8 @@ static const struct mt_config__key endpoint_keys[] = {
      .help = "variable of the environment that holds the key", .example = "OPENAI_API_KEY"},
     {"api_key_file", TYPE_PATH, KEY_SECRET | KEY_FROM_FILE, AT(api_key),
      .help = "file that holds the key and nothing else"},
+    {"ca_file", TYPE_PATH, AT(ca_file),
+     .help = "authorities that may sign its certificate, PEM; none: the system's"},
     {"models", TYPE_TEXTS, AT(models.at), N_AT(models.n), .max = TEXTS_MAX,
      .help = "what it serves, by its own names, patterns allowed; none: whatever is asked",
      .example = "[\"gpt-*\"]"},

@@ -53,6 +53,7 @@ static mt_rc open_endpoint(struct board_endpoint *out, const struct mt_config_en
         .dialect = out->dialect,
         .url = config->url,
         .api_key = config->api_key,
+        .ca_file = config->ca_file,
         .headers = headers,
         .headers_n = config->headers_n,
         .connect_timeout_ms = config->connect_timeout_ms,

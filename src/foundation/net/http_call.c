@@ -9,6 +9,7 @@ enum {
     HEAD_BYTES_MAX = 256 * 1024,
     SMALL_BODY_BYTES =
         64 * 1024, /* libcurl copies such a body beside the header and sends once */
+    RECEIVE_BYTES_DEFAULT = 16 * 1024,
     CONNECT_DEFAULT_MS = 5000,
     DAY_S = 24 * 3600,
 };
@@ -128,34 +129,62 @@ static void set_fixed(struct mt_http_call *call)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, mt_http__close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
     curl_easy_setopt(easy, CURLOPT_SHARE, client->share);
-    if (client->ca_file != NULL)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
 }
 
-mt_rc mt_http__call_new(struct mt_http_client *client, size_t receive_bytes,
-                        struct mt_http_call **out, struct mt_err *err)
+static mt_rc set_authorities(struct mt_http_call *call, const char *ca_file, struct mt_err *err)
 {
-    struct mt_http_call *call = mt_alloc(1, sizeof *call);
-
-    if (call == NULL)
+    if (ca_file == NULL)
+        return MT_OK;
+    if (curl_easy_setopt(call->easy, CURLOPT_CAINFO, ca_file) != CURLE_OK)
         return MT_FAIL(err, MT_E_NOMEM, "http call");
-    call->easy = curl_easy_init();
-    if (call->easy == NULL) {
-        mt_free(call);
-        return MT_FAIL(err, MT_E_NOMEM, "http call");
-    }
-    call->client = client;
-    call->receive_bytes = receive_bytes;
-    set_fixed(call);
-    *out = call;
+    curl_easy_setopt(call->easy, CURLOPT_CAPATH, NULL); /* else the system's are trusted, too */
     return MT_OK;
+}
+
+static size_t receive_bytes_of(const struct mt_http_request *request)
+{
+    return request->receive_bytes > 0 ? request->receive_bytes : RECEIVE_BYTES_DEFAULT;
+}
+
+bool mt_http__call_suits(const struct mt_http_call *call, const struct mt_http_request *request)
+{
+    return call->receive_bytes == receive_bytes_of(request) &&
+           mt_str_eq(mt_str_of(call->ca_file), mt_str_of(request->ca_file));
 }
 
 void mt_http__call_free(struct mt_http_call *call)
 {
     curl_easy_cleanup(call->easy);
     mt_free(call->fields.block);
+    mt_free(call->ca_file);
     mt_free(call);
+}
+
+mt_rc mt_http__call_new(struct mt_http_client *client, const struct mt_http_request *request,
+                        struct mt_http_call **out, struct mt_err *err)
+{
+    struct mt_http_call *call = mt_alloc(1, sizeof *call);
+    const char *ca_file = request->ca_file != NULL ? request->ca_file : client->ca_file;
+
+    if (call == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "http call");
+    if (request->ca_file != NULL)
+        call->ca_file = mt_alloc_cstr(mt_str_of(request->ca_file));
+    call->easy = curl_easy_init();
+    if (call->easy == NULL || (call->ca_file == NULL && request->ca_file != NULL)) {
+        mt_http__call_free(call);
+        return MT_FAIL(err, MT_E_NOMEM, "http call");
+    }
+    call->client = client;
+    call->receive_bytes = receive_bytes_of(request);
+    set_fixed(call);
+    mt_rc rc = set_authorities(call, ca_file, err);
+    if (rc != MT_OK) {
+        mt_http__call_free(call);
+        return rc;
+    }
+    *out = call;
+    return MT_OK;
 }
 
 static void set_body(struct mt_http_call *call, struct mt_str body, bool is_tls)

@@ -15,7 +15,6 @@
 
 enum {
     SPARE_MAX = 128,
-    RECEIVE_BYTES_DEFAULT = 16 * 1024,
     DEADLINE_SLACK_MS = 10,
     HOST_CONNECTIONS_DEFAULT = 1024,
     IDLE_CONNECTIONS_DEFAULT = 256,
@@ -266,13 +265,14 @@ static void drop_spare(struct mt_http_client *client, struct mt_http_call *call)
     client->spare_n--;
 }
 
-/* A spare call that receives into so many bytes; NULL when there is none. Then one that does
- * not makes room, so that spares are of the kind that is asked for. */
-static struct mt_http_call *take_spare(struct mt_http_client *client, size_t receive_bytes)
+/* A spare call that suits; NULL when there is none. Then one that does not makes room, so that
+ * spares are of the kind that is asked for. */
+static struct mt_http_call *take_spare(struct mt_http_client *client,
+                                       const struct mt_http_request *request)
 {
     struct mt_http_call *call = client->spare;
 
-    while (call != NULL && call->receive_bytes != receive_bytes)
+    while (call != NULL && !mt_http__call_suits(call, request))
         call = call->next;
     if (call != NULL) {
         drop_spare(client, call);
@@ -289,13 +289,11 @@ mt_rc mt_http_request(struct mt_http_client *client, const struct mt_http_reques
                       const struct mt_http_call_ops *ops, void *ctx, struct mt_http_call **out,
                       struct mt_err *err)
 {
-    size_t receive_bytes =
-        request->receive_bytes > 0 ? request->receive_bytes : RECEIVE_BYTES_DEFAULT;
-    struct mt_http_call *call = take_spare(client, receive_bytes);
+    struct mt_http_call *call = take_spare(client, request);
     mt_rc rc = MT_OK;
 
     if (call == NULL)
-        MT_TRY(mt_http__call_new(client, receive_bytes, &call, err));
+        MT_TRY(mt_http__call_new(client, request, &call, err));
     rc = mt_http__call_setup(call, request, err);
     call->is_waiting = client->in_curl > 0; /* libcurl cannot be entered twice */
     if (rc == MT_OK && !call->is_waiting &&

@@ -49,7 +49,8 @@ struct mt_http_call {
     const char *proxy; /* as the handle has it */
     bool has_custom_method;
     bool is_waiting;      /* begun inside libcurl, which takes it at the turn */
-    size_t receive_bytes; /* fixed when the handle is made */
+    size_t receive_bytes; /* fixed when the handle is made, as is ca_file */
+    char *ca_file;        /* owned; NULL = the client's */
     bool is_body_copied;  /* libcurl sends its own copy once there is a connection */
     bool is_sent;         /* a connection was there for it */
     bool has_head;
@@ -95,8 +96,11 @@ curl_socket_t mt_http__open_socket(void *ctx, curlsocktype purpose, struct curl_
 int mt_http__close_socket(void *ctx, curl_socket_t fd);
 
 /* http_call.c */
-mt_rc mt_http__call_new(struct mt_http_client *client, size_t receive_bytes,
+mt_rc mt_http__call_new(struct mt_http_client *client, const struct mt_http_request *request,
                         struct mt_http_call **out, struct mt_err *err);
+/** Was its handle made for requests of this kind? */
+bool mt_http__call_suits(const struct mt_http_call *call,
+                         const struct mt_http_request *request);
 void mt_http__call_free(struct mt_http_call *call);
 mt_rc mt_http__call_setup(struct mt_http_call *call, const struct mt_http_request *request,
                           struct mt_err *err);

@@ -116,6 +116,25 @@ static void add(struct option_list *list, enum MHD_OPTION option, intptr_t value
     list->item[list->n++] = (struct MHD_OptionItem){option, value, ptr};
 }
 
+/* The daemon would only say that it does not start. */
+static mt_rc check_pair(const struct mt_http_server_opts *opts, const struct mt_buf *cert,
+                        const struct mt_buf *key, struct mt_err *err)
+{
+    const gnutls_datum_t cert_pem = {(unsigned char *)cert->at, (unsigned)cert->len};
+    const gnutls_datum_t key_pem = {(unsigned char *)key->at, (unsigned)key->len};
+    gnutls_certificate_credentials_t pair;
+    int code = gnutls_certificate_allocate_credentials(&pair);
+
+    if (code < 0)
+        return MT_FAIL(err, MT_E_NOMEM, "certificate '%s'", opts->tls_cert_file);
+    code = gnutls_certificate_set_x509_key_mem(pair, &cert_pem, &key_pem, GNUTLS_X509_FMT_PEM);
+    gnutls_certificate_free_credentials(pair);
+    if (code < 0)
+        return MT_FAIL(err, MT_E_INVALID, "certificate '%s' and key '%s': %s",
+                       opts->tls_cert_file, opts->tls_key_file, gnutls_strerror(code));
+    return MT_OK;
+}
+
 static mt_rc start_daemon(struct mt_http_server *server, const struct mt_http_server_opts *opts,
                           int fd, struct mt_err *err)
 {
@@ -133,6 +152,7 @@ static mt_rc start_daemon(struct mt_http_server *server, const struct mt_http_se
     if (opts->tls_cert_file != NULL && opts->tls_key_file != NULL) {
         MT_TRY(read_pem(opts->tls_cert_file, &cert, err));
         MT_TRY(read_pem(opts->tls_key_file, &key, err));
+        MT_TRY(check_pair(opts, &cert, &key, err));
         flags |= MHD_USE_TLS;
         add(&list, MHD_OPTION_HTTPS_MEM_CERT, 0, cert.at);
         add(&list, MHD_OPTION_HTTPS_MEM_KEY, 0, key.at);
@@ -144,10 +164,7 @@ static mt_rc start_daemon(struct mt_http_server *server, const struct mt_http_se
         server, MHD_OPTION_URI_LOG_CALLBACK, mt_http__on_request_line, server, MHD_OPTION_ARRAY,
         list.item, MHD_OPTION_END);
     if (server->daemon == NULL)
-        return MT_FAIL(err, MT_E_IO, "http server: %s",
-                       cert.at == NULL
-                           ? "the daemon does not start"
-                           : "the daemon does not start; is the certificate valid?");
+        return MT_FAIL(err, MT_E_IO, "http server: the daemon does not start");
     return MT_OK;
 }
 

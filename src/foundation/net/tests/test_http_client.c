@@ -616,6 +616,37 @@ static void trusted_certificates_serve_everything(void **state)
     rig_down(&rig);
 }
 
+static void a_request_may_name_its_own_authorities(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *ca_file;
+        enum mt_http_end end;
+    } rows[] = {
+        {"the right one", cert_file, MT_HTTP_DONE},
+        {"the system's", NULL, MT_HTTP_NOT_CONNECTED},
+        {"the right one again", cert_file, MT_HTTP_DONE},
+        {"a file that is not there", "/no/such", MT_HTTP_NOT_CONNECTED},
+    };
+    struct rig rig;
+    char url[128];
+
+    tls_up(&rig, NULL);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/hello", mt_http_server_port(rig.server));
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        struct rig_call call = {0};
+
+        rig_call_with(
+            &rig, &call,
+            (struct mt_http_request){.method = "GET", .url = url, .ca_file = rows[i].ca_file},
+            NULL);
+        rig_run(&rig);
+        mt_check_row(rows[i].name, call.end == rows[i].end);
+        rig_call_fini(&call);
+    }
+    rig_down(&rig);
+}
+
 /* ---- proxies ---- */
 
 static void proxies_are_used_but_not_for_this_machine(void **state)
@@ -678,6 +709,7 @@ int main(void)
         cmocka_unit_test(any_failed_allocation_refuses_the_request),
         cmocka_unit_test(unknown_certificates_are_refused),
         cmocka_unit_test(trusted_certificates_serve_everything),
+        cmocka_unit_test(a_request_may_name_its_own_authorities),
         cmocka_unit_test(proxies_are_used_but_not_for_this_machine),
     };
     forget_proxies();

@@ -435,7 +435,7 @@ static const struct opts_row {
     {"no certificate", {.tls_cert_file = "/no/such", .tls_key_file = "/no/such"}, MT_E_IO},
     {"bad certificate",
      {.tls_cert_file = "/etc/hostname", .tls_key_file = "/etc/hostname"},
-     MT_E_IO},
+     MT_E_INVALID},
     {"ipv6", {.host = MT_STR_INIT("::1")}, MT_OK},
     {"any", {.host = MT_STR_INIT("0.0.0.0")}, MT_OK},
 };

@@ -93,6 +93,7 @@ static void close_remote(struct mt_engine *engine)
     mt_secret_fini(&remote->auth);
     mt_free(remote->name);
     mt_free(remote->url);
+    mt_free(remote->ca_file);
     mt_free(remote);
 }
 
@@ -163,7 +164,10 @@ static mt_rc fill(struct remote *remote, const struct mt_remote_opts *opts, stru
 {
     remote->name = mt_alloc_cstr(opts->name);
     remote->url = mt_alloc_cstr(opts->url);
-    if (remote->name == NULL || remote->url == NULL)
+    if (opts->ca_file.len > 0)
+        remote->ca_file = mt_alloc_cstr(opts->ca_file);
+    if (remote->name == NULL || remote->url == NULL ||
+        (opts->ca_file.len > 0 && remote->ca_file == NULL))
         return MT_FAIL(err, MT_E_NOMEM, "endpoint '%.*s'", MT_STR_ARG(opts->name));
     remote->connect_timeout_ms = or_default(opts->connect_timeout_ms, 5000);
     remote->first_timeout_ms = or_default(opts->first_timeout_ms, 300 * 1000);

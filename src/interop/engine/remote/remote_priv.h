@@ -26,6 +26,7 @@ struct remote {
     const struct mt_chat_codec *codec;
     char *name;
     char *url;
+    char *ca_file;         /* NULL = the system's authorities */
     struct mt_secret auth; /* the whole value of the auth header; empty without a key */
     const char *auth_header;
     struct mt_http_header headers[REMOTE_HEADERS_MAX]; /* sent with every request */

@@ -419,6 +419,7 @@ mt_rc remote__run_send(struct mt_engine_run *run, struct mt_str path, struct mt_
         .headers = headers,
         .headers_n = n,
         .body = body,
+        .ca_file = remote->ca_file,
         .receive_bytes = !run->is_embed && run->chat.is_stream ? REMOTE_STREAM_RECEIVE : 0,
         .connect_timeout_ms = remote->connect_timeout_ms,
         .head_timeout_ms = !run->is_embed && run->chat.first_timeout_ms > 0

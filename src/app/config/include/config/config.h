@@ -58,6 +58,7 @@ struct mt_config_endpoint { /* endpoints: whom to ask */
     struct mt_str dialect; /* openai, openai-responses, anthropic, gemini, ollama */
     struct mt_str url;
     struct mt_str api_key; /* secret; or from api_key_env / api_key_file (already read here) */
+    struct mt_str ca_file; /* PEM; empty = the system's authorities */
     struct mt_config_strs
         models; /* what it serves, by its own names; none = whatever is asked */
     const struct mt_config_header *headers;

@@ -17,7 +17,7 @@ struct mt_http_call;
 struct mt_http_client_opts {
     unsigned connections_per_host_max; /* 0 = 1024 */
     unsigned idle_connections_max;     /* 0 = 256 */
-    const char *ca_file;               /* NULL = the system's; PEM */
+    const char *ca_file; /* PEM: trusted instead of the system's authorities; NULL = those */
 };
 
 mt_rc mt_http_client_new(struct mt_loop *loop, const struct mt_http_client_opts *opts,
@@ -61,6 +61,7 @@ struct mt_http_request {
     int64_t head_timeout_ms;    /* until the status line; 0 = none */
     int64_t idle_timeout_ms;    /* longest silence between pieces of the body; 0 = none */
     int64_t total_timeout_ms;   /* 0 = none */
+    const char *ca_file;        /* PEM: trusted for this one; NULL = as the client is told */
     size_t receive_bytes; /* held to receive into while the call lasts; 0 = 16 KiB. Small for
                              many slow streams */
 };

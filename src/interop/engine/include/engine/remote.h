@@ -22,6 +22,7 @@ struct mt_remote_opts {
     struct mt_str api_key; /* secret; or empty */
     const struct mt_remote_header *headers; /* added to every request */
     size_t headers_n;
+    struct mt_str ca_file;      /* PEM, instead of the system's authorities; empty = those */
     int64_t connect_timeout_ms; /* 0 = 5 s */
     int64_t first_timeout_ms;   /* 0 = 5 min */
     int64_t idle_timeout_ms;    /* 0 = 2 min */
