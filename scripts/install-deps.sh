@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # install-deps.sh GROUP...: install what is missing of the groups in debian-packages.txt (build,
-# test, lint, fuzz); with build also llama.cpp, with test also the clients that tests drive.
+# test, bench, lint, fuzz); with build also llama.cpp, with test also the clients that tests drive.
 # Running it again costs nothing. Needs root or sudo only when a Debian package is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
 
 say() { echo "install-deps: $*" >&2; }
 
@@ -35,6 +36,24 @@ collect() { # collect GROUP
     done <scripts/debian-packages.txt
 }
 
+# haproxy and nginx come with services, which nobody asked for: neither now nor at the next boot
+policy=/usr/sbin/policy-rc.d
+services_forbid() {
+    [ -e "$policy" ] && return
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    trap 'as_root rm -f "$policy"' EXIT
+}
+services_disable() {
+    local service
+    command -v systemctl >/dev/null || return 0
+    for service in haproxy nginx; do
+        case " ${missing[*]} " in
+        *" $service "*) as_root systemctl disable --quiet "$service" 2>/dev/null || true ;;
+        esac
+    done
+}
+
 apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         "${missing[@]}" >/dev/null
@@ -50,11 +69,13 @@ if [ ${#missing[@]} -gt 0 ]; then
         exit 1
     }
     say "installing ${missing[*]} (a few minutes at most)"
+    services_forbid
     # the lists may be absent or old: fetch them only when it does not work without
     apt_install 2>/dev/null || {
         as_root apt-get update -qq
         apt_install
     }
+    services_disable
 fi
 
 run_if_there() { # run_if_there SCRIPT

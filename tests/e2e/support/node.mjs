@@ -18,6 +18,9 @@ const SANITIZER = /==\d+==ERROR|runtime error:|LeakSanitizer|ThreadSanitizer/;
 const children = new Set();
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL'); });
 
+/** spawn()'s command and arguments for a process that ends with this one, however that ends. */
+export const guarded = (command, args) => ['setpriv', ['--pdeathsig', 'KILL', '--', command, ...args]];
+
 /** Look again and again until test() gives something true. */
 export async function until(test, what, ms = 10000, everyMs = 10) {
     const end = performance.now() + ms;
