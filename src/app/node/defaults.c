@@ -16,12 +16,11 @@ static const struct {
 enum { PATH_SIZE = 4096 };
 
 /* Where the lab's files are: beside an installed program, or in the tree it was built from. */
-static bool find_lab(const char *program, const char *file, char out[PATH_SIZE])
+static bool find_lab(const char *file, char out[PATH_SIZE])
 {
     char self[PATH_SIZE];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
-    (void)program;
     if (n > 0) {
         self[n] = '\0';
         char *slash = strrchr(self, '/');
@@ -45,8 +44,8 @@ static bool has_local(const struct mt_config *config)
     return false;
 }
 
-mt_rc node_default_models(const struct mt_config *config, const char *program,
-                          const struct mt_config **out, struct mt_err *err)
+mt_rc node_default_models(const struct mt_config *config, const struct mt_config **out,
+                          struct mt_err *err)
 {
     struct mt_config_model models[MT_ARRAY_LEN(lab_models)];
     char paths[MT_ARRAY_LEN(lab_models)][PATH_SIZE];
@@ -54,7 +53,7 @@ mt_rc node_default_models(const struct mt_config *config, const char *program,
 
     if (!has_local(config)) {
         for (size_t i = 0; i < MT_ARRAY_LEN(lab_models); i++) {
-            if (!find_lab(program, lab_models[i].file, paths[n]))
+            if (!find_lab(lab_models[i].file, paths[n]))
                 continue;
             models[n] = (struct mt_config_model){.name = mt_str_of(lab_models[i].name),
                                                  .path = mt_str_of(paths[n])};

@@ -63,7 +63,7 @@ static mt_rc load_config(const struct mt_node_opts *opts, const struct mt_dirs *
     mt_rc rc = mt_config_load(path, opts->environment, opts->flags, opts->flags_n, &read, err);
 
     if (rc == MT_OK)
-        rc = node_default_models(read, opts->program, &with_models, err);
+        rc = node_default_models(read, &with_models, err);
     if (rc == MT_OK)
         rc = node_discover(with_models, opts->environment, loop, client, before, out, err);
     mt_config_unref(read);

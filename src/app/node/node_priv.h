@@ -9,8 +9,8 @@ struct mt_http_client;
 struct mt_loop;
 
 /* defaults.c: the lab's models, when the file names no local model; and a default model. */
-mt_rc node_default_models(const struct mt_config *config, const char *program,
-                          const struct mt_config **out, struct mt_err *err);
+mt_rc node_default_models(const struct mt_config *config, const struct mt_config **out,
+                          struct mt_err *err);
 
 /* discover.c: endpoints whose keys stand in the environment, and a running Ollama. Endpoints
  * that the file configures (by name) are left alone. client may be NULL: then nobody is asked,

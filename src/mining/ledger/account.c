@@ -252,33 +252,6 @@ static void release(struct mt_account *a, struct mt_account_hold *hold)
     }
 }
 
-/* Give the old one back, ask for the new, and put the old one back when that is refused: it
- * fitted a moment ago and nothing came between. */
-mt_rc mt_account_move(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
-                      const struct mt_account_ask *ask, struct mt_limit_hit *hit,
-                      struct mt_err *err)
-{
-    static const int64_t one_request[MT_LIMIT_KINDS] = {[MT_LIMIT_REQUESTS] = 1};
-    struct mt_account_hold fresh = {{NULL}, 0, 0, 0};
-
-    MT_ASSERT(hold->subjects_[BY_NODE] != NULL);
-    MT_TRY(check_amounts(ask->tokens_n, ask->cost_usd_nano, err));
-    pthread_mutex_lock(&a->lock);
-    tick(a, now_ms);
-    struct mt_account_hold old = *hold;
-    release(a, hold);
-    mt_rc rc = reserve(a, ask, &fresh, hit, err);
-    if (rc == MT_OK) {
-        *hold = fresh;
-    } else {
-        hold->at_ms = a->now_ms;
-        book(hold, a->now_ms, one_request);
-        add_held(hold, old.tokens_n, old.cost_usd_nano);
-    }
-    pthread_mutex_unlock(&a->lock);
-    return rc;
-}
-
 void mt_account_settle(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
                        int64_t tokens_n, int64_t cost_usd_nano)
 {

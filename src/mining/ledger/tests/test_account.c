@@ -209,31 +209,6 @@ static void a_stream_is_cut_when_its_budget_is_spent(void **state)
     mt_account_free(account);
 }
 
-static void a_fallback_moves_its_hold_or_keeps_it(void **state)
-{
-    (void)state;
-    static const struct mt_limit limits[] = {LIMIT("", "dear", MONEY, DAY, 100),
-                                             LIMIT("a", "", MONEY, DAY, 150)};
-    struct mt_account *account = account_of(limits, 2);
-    struct mt_account_hold hold = {0};
-    struct mt_account_used used;
-
-    assert_int_equal(mt_account_reserve(account, t0, ASK("a", "m", 5, 90), &hold, NULL, NULL),
-                     MT_OK);
-    assert_int_equal(mt_account_move(account, t0, &hold, ASK("a", "dear", 5, 101), NULL, NULL),
-                     MT_E_BUDGET);
-    mt_account_look(account, t0, MT_STR(""), MT_STR("m"), MT_WINDOW_DAY, &used);
-    assert_true(used.held[MT_LIMIT_MONEY] == 90 && used.used[MT_LIMIT_REQUESTS] == 1);
-    assert_int_equal(mt_account_move(account, t0, &hold, ASK("a", "dear", 5, 100), NULL, NULL),
-                     MT_OK);
-    mt_account_look(account, t0, MT_STR(""), MT_STR("m"), MT_WINDOW_DAY, &used);
-    assert_true(used.held[MT_LIMIT_MONEY] == 0 && used.used[MT_LIMIT_REQUESTS] == 0);
-    mt_account_look(account, t0, MT_STR(""), MT_STR(""), MT_WINDOW_DAY, &used);
-    assert_true(used.held[MT_LIMIT_MONEY] == 100 && used.used[MT_LIMIT_REQUESTS] == 1);
-    mt_account_release(account, t0, &hold);
-    mt_account_free(account);
-}
-
 static void a_reload_keeps_what_was_counted(void **state)
 {
     (void)state;
@@ -569,7 +544,6 @@ int main(void)
         cmocka_unit_test(a_refusal_says_who_and_how_much),
         cmocka_unit_test(a_named_limit_stands_before_each),
         cmocka_unit_test(a_stream_is_cut_when_its_budget_is_spent),
-        cmocka_unit_test(a_fallback_moves_its_hold_or_keeps_it),
         cmocka_unit_test(a_reload_keeps_what_was_counted),
         cmocka_unit_test(a_clock_set_back_opens_no_window_twice),
         cmocka_unit_test(the_past_is_restored),

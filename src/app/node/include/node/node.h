@@ -13,7 +13,7 @@ struct mt_node_opts {
     const struct mt_config_flag *flags;
     size_t flags_n;
     char *const *environment;
-    const char *program; /* argv[0], to find what is installed beside it */
+    const char *program; /* argv[0], for the hint at the start; NULL = "motet" */
 };
 
 /** Start a node and serve until SIGINT, SIGTERM or a stop request. Says on standard error what

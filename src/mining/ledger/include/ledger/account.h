@@ -107,12 +107,6 @@ mt_rc mt_account_extend(struct mt_account *account, int64_t now_ms,
                         int64_t more_cost_usd_nano, struct mt_limit_hit *hit,
                         struct mt_err *err);
 
-/** A fallback serves another model, at another price: hold this instead. On failure the old
- *  hold stays. ask->key is the key of before. */
-mt_rc mt_account_move(struct mt_account *account, int64_t now_ms, struct mt_account_hold *hold,
-                      const struct mt_account_ask *ask, struct mt_limit_hit *hit,
-                      struct mt_err *err);
-
 /** Book what was spent and end the hold, which is zero afterwards; of a zero hold, nothing. */
 void mt_account_settle(struct mt_account *account, int64_t now_ms, struct mt_account_hold *hold,
                        int64_t tokens_n, int64_t cost_usd_nano);
