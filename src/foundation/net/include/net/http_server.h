@@ -12,8 +12,8 @@
  * malformed requests, both Content-Length and Transfer-Encoding, headers over header_bytes_max
  * (431), bodies over body_bytes_max (413), headers not complete within header_timeout_ms and
  * bodies slower than body_timeout_ms between pieces (408). What libmicrohttpd cannot read at
- * all (no HTTP, no colon, an unreadable number of bytes, a header over twice the limit) gets
- * its own page. After each refusal the connection is closed.
+ * all (no HTTP, no colon, an unreadable number of bytes, a header over header_bytes_max and
+ * 2 KiB) gets its own page. After each refusal the connection is closed.
  * Thread rule: the loop's. */
 #ifndef MT_NET_HTTP_SERVER_H
 #define MT_NET_HTTP_SERVER_H
