@@ -15,6 +15,7 @@
 #include "meter_priv.h"
 
 enum { BY_NODE, BY_KEY, BY_MODEL, BY_PAIR, SUBJECT_KINDS };
+enum { PART_SUBJECTS = 2 * MT_ACCOUNT_PART_MODELS };
 
 struct mt_account_subject {
     struct mt_meter meter;
@@ -138,12 +139,12 @@ static int64_t tick(struct mt_account *a, int64_t now_ms)
 
 /* Do all subjects have room? Nothing changes either way. */
 static mt_rc check_room(struct mt_account *a, struct mt_account_subject *const subjects[],
-                        const int64_t asked[MT_LIMIT_KINDS], struct mt_limit_hit *hit,
+                        size_t n, const int64_t asked[MT_LIMIT_KINDS], struct mt_limit_hit *hit,
                         struct mt_err *err)
 {
     struct mt_limit_hit own = {0};
 
-    for (int i = 0; i < SUBJECT_KINDS; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (subjects[i] == NULL)
             continue;
         mt_meter__advance(&subjects[i]->meter, a->now_ms);
@@ -158,29 +159,48 @@ static mt_rc check_room(struct mt_account *a, struct mt_account_subject *const s
     return MT_OK;
 }
 
-static void add_held(struct mt_account_hold *hold, int64_t tokens_n, int64_t cost_usd_nano)
+static void add_held(struct mt_account_subject *const subjects[], size_t n, int64_t tokens_n,
+                     int64_t cost_usd_nano)
 {
-    hold->tokens_n += tokens_n;
-    hold->cost_usd_nano += cost_usd_nano;
-    for (int i = 0; i < SUBJECT_KINDS; i++) {
-        if (hold->subjects_[i] == NULL)
+    for (size_t i = 0; i < n; i++) {
+        if (subjects[i] == NULL)
             continue;
-        int64_t *held = hold->subjects_[i]->meter.held;
+        int64_t *held = subjects[i]->meter.held;
         held[MT_LIMIT_TOKENS] += tokens_n;
         held[MT_LIMIT_MONEY] += cost_usd_nano;
         MT_ASSERT(held[MT_LIMIT_TOKENS] >= 0 && held[MT_LIMIT_MONEY] >= 0);
     }
 }
 
-static void book(struct mt_account_hold *hold, int64_t now_ms,
+/* The hold and its parts together. */
+static void grow(struct mt_account_hold *hold, int64_t tokens_n, int64_t cost_usd_nano)
+{
+    hold->tokens_n += tokens_n;
+    hold->cost_usd_nano += cost_usd_nano;
+    add_held(hold->subjects_, SUBJECT_KINDS, tokens_n, cost_usd_nano);
+    for (struct mt_account_part *part = hold->parts_; part != NULL; part = part->next_)
+        add_held(part->subjects_, PART_SUBJECTS, tokens_n, cost_usd_nano);
+}
+
+static void book(struct mt_account_subject *const subjects[], size_t n, int64_t now_ms,
                  const int64_t amounts[MT_LIMIT_KINDS])
 {
-    for (int i = 0; i < SUBJECT_KINDS; i++) {
-        if (hold->subjects_[i] == NULL)
+    for (size_t i = 0; i < n; i++) {
+        if (subjects[i] == NULL)
             continue;
-        mt_meter__advance(&hold->subjects_[i]->meter, now_ms);
-        mt_meter__book(&hold->subjects_[i]->meter, amounts,
-                       MT_METER_IN_LONG | MT_METER_IN_SHORT);
+        mt_meter__advance(&subjects[i]->meter, now_ms);
+        mt_meter__book(&subjects[i]->meter, amounts, MT_METER_IN_LONG | MT_METER_IN_SHORT);
+    }
+}
+
+static void unbook_request(struct mt_account_subject *const subjects[], size_t n,
+                           int64_t now_ms, int64_t at_ms)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (subjects[i] == NULL)
+            continue;
+        mt_meter__advance(&subjects[i]->meter, now_ms);
+        mt_meter__unbook_request(&subjects[i]->meter, at_ms);
     }
 }
 
@@ -195,17 +215,18 @@ static mt_rc check_amounts(int64_t tokens_n, int64_t cost_usd_nano, struct mt_er
     return MT_OK;
 }
 
+static const int64_t one_request[MT_LIMIT_KINDS] = {[MT_LIMIT_REQUESTS] = 1};
+
 static mt_rc reserve(struct mt_account *a, const struct mt_account_ask *ask,
                      struct mt_account_hold *out, struct mt_limit_hit *hit, struct mt_err *err)
 {
-    static const int64_t one_request[MT_LIMIT_KINDS] = {[MT_LIMIT_REQUESTS] = 1};
     const int64_t asked[MT_LIMIT_KINDS] = {1, ask->tokens_n, ask->cost_usd_nano};
     struct mt_account_hold hold = {.at_ms = a->now_ms};
 
     MT_TRY(subjects_of(a, ask->key, ask->model, hold.subjects_, err));
-    MT_TRY(check_room(a, hold.subjects_, asked, hit, err));
-    book(&hold, a->now_ms, one_request);
-    add_held(&hold, ask->tokens_n, ask->cost_usd_nano);
+    MT_TRY(check_room(a, hold.subjects_, SUBJECT_KINDS, asked, hit, err));
+    book(hold.subjects_, SUBJECT_KINDS, a->now_ms, one_request);
+    grow(&hold, ask->tokens_n, ask->cost_usd_nano);
     *out = hold;
     return MT_OK;
 }
@@ -234,23 +255,116 @@ mt_rc mt_account_extend(struct mt_account *a, int64_t now_ms, struct mt_account_
     MT_TRY(check_amounts(more_tokens_n, more_cost_usd_nano, err));
     pthread_mutex_lock(&a->lock);
     tick(a, now_ms);
-    mt_rc rc = check_room(a, hold->subjects_, asked, hit, err);
+    mt_rc rc = check_room(a, hold->subjects_, SUBJECT_KINDS, asked, hit, err);
+    for (struct mt_account_part *p = hold->parts_; p != NULL && rc == MT_OK; p = p->next_)
+        rc = check_room(a, p->subjects_, PART_SUBJECTS, asked, hit, err);
     if (rc == MT_OK)
-        add_held(hold, more_tokens_n, more_cost_usd_nano);
+        grow(hold, more_tokens_n, more_cost_usd_nano);
     pthread_mutex_unlock(&a->lock);
     return rc;
 }
 
-static void release(struct mt_account *a, struct mt_account_hold *hold)
+/* ---- parts ---- */
+
+static mt_rc part_subjects(struct mt_account *a, const struct mt_account_join *join,
+                           struct mt_account_part *part, struct mt_err *err)
 {
-    add_held(hold, -hold->tokens_n, -hold->cost_usd_nano);
-    for (int i = 0; i < SUBJECT_KINDS; i++) {
-        if (hold->subjects_[i] == NULL)
-            continue;
-        mt_meter__advance(&hold->subjects_[i]->meter, a->now_ms);
-        mt_meter__unbook_request(&hold->subjects_[i]->meter, hold->at_ms);
+    struct mt_account_subject *found[SUBJECT_KINDS];
+
+    for (size_t i = 0; i < join->models_n; i++) {
+        MT_TRY(subjects_of(a, join->key, join->models[i], found, err));
+        part->subjects_[2 * i] = found[BY_MODEL];
+        part->subjects_[2 * i + 1] = found[BY_PAIR];
     }
+    return MT_OK;
 }
+
+static mt_rc join_part(struct mt_account *a, struct mt_account_hold *hold,
+                       struct mt_account_part *part, const struct mt_account_join *join,
+                       struct mt_limit_hit *hit, struct mt_err *err)
+{
+    struct mt_account_part fresh = {.at_ms = part->is_counted ? part->at_ms : a->now_ms,
+                                    .is_counted = true,
+                                    .is_held = true,
+                                    .was_first_ = !part->is_counted};
+    const int64_t asked[MT_LIMIT_KINDS] = {fresh.was_first_, join->tokens_n,
+                                           join->cost_usd_nano};
+
+    MT_TRY(part_subjects(a, join, &fresh, err));
+    MT_TRY(check_room(a, fresh.subjects_, PART_SUBJECTS, asked, hit, err));
+    if (fresh.was_first_)
+        book(fresh.subjects_, PART_SUBJECTS, a->now_ms, one_request);
+    grow(hold, join->tokens_n - hold->tokens_n, join->cost_usd_nano - hold->cost_usd_nano);
+    add_held(fresh.subjects_, PART_SUBJECTS, hold->tokens_n, hold->cost_usd_nano);
+    fresh.next_ = hold->parts_;
+    *part = fresh;
+    hold->parts_ = part;
+    return MT_OK;
+}
+
+mt_rc mt_account_join(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
+                      struct mt_account_part *part, const struct mt_account_join *join,
+                      struct mt_limit_hit *hit, struct mt_err *err)
+{
+    MT_ASSERT(hold->subjects_[BY_NODE] != NULL && !part->is_held);
+    MT_ASSERT(join->models_n <= MT_ACCOUNT_PART_MODELS);
+    MT_ASSERT(join->tokens_n <= hold->tokens_n && join->cost_usd_nano <= hold->cost_usd_nano);
+    if (join->models_n == 0)
+        return MT_OK;
+    MT_TRY(check_amounts(join->tokens_n, join->cost_usd_nano, err));
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    mt_rc rc = join_part(a, hold, part, join, hit, err);
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+/* Out of the hold's list, with nothing held any more. */
+static void take_out(struct mt_account_hold *hold, struct mt_account_part *part)
+{
+    struct mt_account_part **at = &hold->parts_;
+
+    while (*at != part) {
+        MT_ASSERT(*at != NULL);
+        at = &(*at)->next_;
+    }
+    *at = part->next_;
+    part->next_ = NULL;
+    part->is_held = false;
+    add_held(part->subjects_, PART_SUBJECTS, -hold->tokens_n, -hold->cost_usd_nano);
+}
+
+void mt_account_leave(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
+                      struct mt_account_part *part, int64_t tokens_n, int64_t cost_usd_nano)
+{
+    const int64_t actual[MT_LIMIT_KINDS] = {0, tokens_n > 0 ? tokens_n : 0,
+                                            cost_usd_nano > 0 ? cost_usd_nano : 0};
+
+    if (!part->is_held)
+        return;
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    take_out(hold, part);
+    book(part->subjects_, PART_SUBJECTS, a->now_ms, actual);
+    pthread_mutex_unlock(&a->lock);
+}
+
+void mt_account_unjoin(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
+                       struct mt_account_part *part)
+{
+    if (!part->is_held)
+        return;
+    pthread_mutex_lock(&a->lock);
+    tick(a, now_ms);
+    take_out(hold, part);
+    if (part->was_first_) {
+        unbook_request(part->subjects_, PART_SUBJECTS, a->now_ms, part->at_ms);
+        part->is_counted = false;
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* ---- the end ---- */
 
 void mt_account_settle(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold,
                        int64_t tokens_n, int64_t cost_usd_nano)
@@ -258,20 +372,23 @@ void mt_account_settle(struct mt_account *a, int64_t now_ms, struct mt_account_h
     const int64_t actual[MT_LIMIT_KINDS] = {0, tokens_n > 0 ? tokens_n : 0,
                                             cost_usd_nano > 0 ? cost_usd_nano : 0};
 
+    MT_ASSERT(hold->parts_ == NULL);
     pthread_mutex_lock(&a->lock);
     tick(a, now_ms);
-    add_held(hold, -hold->tokens_n, -hold->cost_usd_nano);
-    book(hold, a->now_ms, actual);
-    *hold = (struct mt_account_hold){{NULL}, 0, 0, 0};
+    grow(hold, -hold->tokens_n, -hold->cost_usd_nano);
+    book(hold->subjects_, SUBJECT_KINDS, a->now_ms, actual);
+    *hold = (struct mt_account_hold){.parts_ = NULL};
     pthread_mutex_unlock(&a->lock);
 }
 
 void mt_account_release(struct mt_account *a, int64_t now_ms, struct mt_account_hold *hold)
 {
+    MT_ASSERT(hold->parts_ == NULL);
     pthread_mutex_lock(&a->lock);
     tick(a, now_ms);
-    release(a, hold);
-    *hold = (struct mt_account_hold){{NULL}, 0, 0, 0};
+    grow(hold, -hold->tokens_n, -hold->cost_usd_nano);
+    unbook_request(hold->subjects_, SUBJECT_KINDS, a->now_ms, hold->at_ms);
+    *hold = (struct mt_account_hold){.parts_ = NULL};
     pthread_mutex_unlock(&a->lock);
 }
 
@@ -294,8 +411,9 @@ static void restore_long(struct mt_meter *meter, int64_t at_ms, int64_t now_ms,
     }
 }
 
-mt_rc mt_account_restore(struct mt_account *a, enum mt_account_restore what, int64_t now_ms,
-                         int64_t at_ms, int64_t requests_n, const struct mt_account_ask *spent,
+mt_rc mt_account_restore(struct mt_account *a, enum mt_account_restore what,
+                         enum mt_account_whose whose, int64_t now_ms, int64_t at_ms,
+                         int64_t requests_n, const struct mt_account_ask *spent,
                          struct mt_err *err)
 {
     const int64_t amounts[MT_LIMIT_KINDS] = {
@@ -306,7 +424,8 @@ mt_rc mt_account_restore(struct mt_account *a, enum mt_account_restore what, int
     pthread_mutex_lock(&a->lock);
     tick(a, what == MT_RESTORE_LONG || at_ms > now_ms ? now_ms : at_ms);
     mt_rc rc = subjects_of(a, spent->key, spent->model, subjects, err);
-    for (int i = 0; i < SUBJECT_KINDS && rc == MT_OK; i++) {
+    for (int i = whose == MT_RESTORE_PART ? BY_MODEL : BY_NODE;
+         i < SUBJECT_KINDS && rc == MT_OK; i++) {
         if (subjects[i] == NULL)
             continue;
         struct mt_meter *meter = &subjects[i]->meter;

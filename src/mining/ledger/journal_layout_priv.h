@@ -32,7 +32,7 @@ enum {
     MT_JOURNAL_MAGIC = 0x544d4a52,
     MT_JOURNAL_RECORD_MAX = 8192,
     MT_JOURNAL_SETTLE_ROOM =
-        1024, /* a trimmed settlement with its head, rounded up, and some */
+        1280, /* a trimmed settlement with its head, rounded up, and some */
 };
 
 struct mt_journal_head {

@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes of a row, numbers in the byte order of the machine (the journal never leaves it):
  *
- *   0    u16 outcome   u16 texts (11)   u16 numbers (13)   u16 zero
+ *   0    u16 outcome   u16 texts (12)   u16 numbers (13)   u16 zero
  *   8    13 x i64, in the order of mt_row__numbers
- *   112  11 x u16 lengths, in the order of mt_row__texts, u16 zero
+ *   112  12 x u16 lengths, in the order of mt_row__texts
  *   136  the texts, one behind the other
+ *
+ * A row of the first version has 11 texts, and a zero in place of the length of `parts`.
  */
 #include "ledger/row.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "row_priv.h"
 
-enum { NUMBERS_AT = 8, LENGTHS_AT = 112, TEXTS_AT = 136, ATTEMPTS = 8 };
+enum { NUMBERS_AT = 8, LENGTHS_AT = 112, TEXTS_AT = 136 };
+enum { ATTEMPTS = 8, PARTS = 11, TEXTS_BEFORE_PARTS = 11 };
 
 #define TEXT(field, bytes)                                     \
     {                                                          \
 #field, offsetof(struct mt_ledger_row, field), (bytes) \
     }
 const struct mt_row_text mt_row__texts[MT_ROW_TEXTS] = {
-    TEXT(receipt, 26),    TEXT(request_id, 64),   TEXT(key, 96),           TEXT(dialect, 16),
-    TEXT(kind, 16),       TEXT(model_asked, 128), TEXT(model_served, 128), TEXT(endpoint, 96),
-    TEXT(attempts, 4096), TEXT(error, 512),       TEXT(warnings, 512),
+    TEXT(receipt, 26),       TEXT(request_id, 64), TEXT(key, 96),
+    TEXT(dialect, 16),       TEXT(kind, 16),       TEXT(model_asked, 128),
+    TEXT(model_served, 128), TEXT(endpoint, 96),   TEXT(attempts, 4096),
+    TEXT(error, 512),        TEXT(warnings, 512),  TEXT(parts, MT_ROW_PARTS_MAX),
 };
 
 #define NUMBER(field)                                 \
@@ -90,7 +95,7 @@ size_t mt_row__encode(const struct mt_ledger_row *row, enum mt_row_size size,
                       char out[MT_ROW_BYTES_MAX])
 {
     const uint16_t head[4] = {(uint16_t)row->outcome, MT_ROW_TEXTS, MT_ROW_NUMBERS, 0};
-    uint16_t lengths[MT_ROW_TEXTS + 1] = {0};
+    uint16_t lengths[MT_ROW_TEXTS] = {0};
     size_t at = TEXTS_AT;
 
     memcpy(out, head, sizeof head);
@@ -99,7 +104,7 @@ size_t mt_row__encode(const struct mt_ledger_row *row, enum mt_row_size size,
                (const char *)row + mt_row__numbers[i].offset, sizeof(int64_t));
     for (size_t i = 0; i < MT_ROW_TEXTS; i++) {
         struct mt_str text = mt_row__fit(row, i);
-        if (text.len == 0 || (size == MT_ROW_TRIMMED && i >= ATTEMPTS))
+        if (text.len == 0 || (size == MT_ROW_TRIMMED && i >= ATTEMPTS && i != PARTS))
             continue;
         memcpy(out + at, text.at, text.len);
         at += text.len;
@@ -127,13 +132,14 @@ static bool decode_texts(struct mt_str bytes, const uint16_t *lengths,
 bool mt_row__decode(struct mt_str bytes, struct mt_ledger_row *out)
 {
     uint16_t head[4];
-    uint16_t lengths[MT_ROW_TEXTS + 1];
+    uint16_t lengths[MT_ROW_TEXTS];
 
     if (bytes.len < TEXTS_AT)
         return false;
     memcpy(head, bytes.at, sizeof head);
     memcpy(lengths, bytes.at + LENGTHS_AT, sizeof lengths);
-    if (head[0] >= MT_ARRAY_LEN(outcomes) || head[1] != MT_ROW_TEXTS ||
+    if (head[0] >= MT_ARRAY_LEN(outcomes) ||
+        (head[1] != MT_ROW_TEXTS && head[1] != TEXTS_BEFORE_PARTS) ||
         head[2] != MT_ROW_NUMBERS || head[3] != 0)
         return false;
     *out = (struct mt_ledger_row){.outcome = (enum mt_outcome)head[0]};
@@ -160,4 +166,34 @@ struct mt_str mt_row__model(const struct mt_ledger_row *row)
 int64_t mt_row__ended_ms(const struct mt_ledger_row *row)
 {
     return row->started_at_ms + (row->duration_us > 0 ? row->duration_us / 1000 : 0);
+}
+
+bool mt_row_add_part(struct mt_buf *parts, const struct mt_row_part *part)
+{
+    char numbers[48];
+    int n = snprintf(numbers, sizeof numbers, "%lld %lld ", (long long)part->tokens_n,
+                     (long long)part->cost_usd_nano);
+
+    if (parts->len + (size_t)n + part->model.len + 1 > MT_ROW_PARTS_MAX ||
+        mt_str_find_char(part->model, '\n') < part->model.len)
+        return false;
+    mt_buf_add(parts, (struct mt_str){numbers, (size_t)n});
+    mt_buf_add(parts, part->model);
+    mt_buf_add_char(parts, '\n');
+    return true;
+}
+
+bool mt_row_next_part(struct mt_str *parts, struct mt_row_part *out)
+{
+    while (parts->len > 0) {
+        struct mt_str line = mt_str_take(parts, '\n');
+        struct mt_str tokens = mt_str_take(&line, ' ');
+        struct mt_str cost = mt_str_take(&line, ' ');
+        if (line.len > 0 && mt_str_to_i64(tokens, 0, INT64_MAX, &out->tokens_n) &&
+            mt_str_to_i64(cost, 0, INT64_MAX, &out->cost_usd_nano)) {
+            out->model = line;
+            return true;
+        }
+    }
+    return false;
 }

@@ -18,11 +18,11 @@ struct mt_row_number {
 };
 
 enum {
-    MT_ROW_TEXTS = 11,
+    MT_ROW_TEXTS = 12,
     MT_ROW_NUMBERS = 13,
     MT_ROW_COLUMNS = MT_ROW_TEXTS + MT_ROW_NUMBERS + 1, /* and the outcome, last */
     MT_ROW_BYTES_MAX = 6144,
-    MT_ROW_TRIMMED_MAX = 720, /* without attempts, error and warnings */
+    MT_ROW_TRIMMED_MAX = 1096, /* without attempts, error and warnings */
 };
 
 extern const struct mt_row_text mt_row__texts[MT_ROW_TEXTS];

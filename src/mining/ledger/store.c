@@ -49,6 +49,11 @@ const char *const mt_store__steps[] = {
     " requests_n INTEGER NOT NULL, rejected_n INTEGER NOT NULL, failed_n INTEGER NOT NULL,"
     " input_n INTEGER NOT NULL, output_n INTEGER NOT NULL, cached_n INTEGER NOT NULL,"
     " cost_usd_nano INTEGER NOT NULL, PRIMARY KEY (day, key, model)) WITHOUT ROWID;",
+    "ALTER TABLE usage ADD COLUMN parts TEXT NOT NULL DEFAULT '';"
+    "CREATE TABLE usage_part_day ("
+    " day INTEGER NOT NULL, key TEXT NOT NULL, model TEXT NOT NULL,"
+    " requests_n INTEGER NOT NULL, tokens_n INTEGER NOT NULL, cost_usd_nano INTEGER NOT NULL,"
+    " PRIMARY KEY (day, key, model)) WITHOUT ROWID;",
 };
 const size_t mt_store__steps_n = MT_ARRAY_LEN(mt_store__steps);
 
@@ -73,8 +78,9 @@ struct day_sum {
 
 struct mt_store {
     struct mt_db *db;
-    struct mt_stmt *insert, *open, *progress, *close, *add_day, *prune; /* the connection's */
-    uint64_t first_seq;                                                 /* of the batch */
+    /* the connection's */
+    struct mt_stmt *insert, *open, *progress, *close, *add_day, *add_part, *prune;
+    uint64_t first_seq; /* of the batch */
     uint64_t settled[BATCH_SPAN / 64];
     struct day_sum days[DAYS_MAX];
     int64_t rows_n, batch_rows_n;
@@ -155,6 +161,23 @@ static mt_rc add_to_day(struct mt_store *s, const struct mt_ledger_row *row, str
     return MT_OK;
 }
 
+/* Few requests go through an alias to a model with limits: theirs are not gathered first. */
+static mt_rc add_parts(struct mt_store *s, const struct mt_ledger_row *row, struct mt_err *err)
+{
+    struct mt_str parts = row->parts;
+    struct mt_row_part part;
+
+    while (mt_row_next_part(&parts, &part)) {
+        mt_stmt_bind_i64(s->add_part, 1, mt_row__ended_ms(row) / DAY_MS);
+        mt_stmt_bind_str(s->add_part, 2, row->key);
+        mt_stmt_bind_str(s->add_part, 3, part.model);
+        mt_stmt_bind_i64(s->add_part, 4, part.tokens_n);
+        mt_stmt_bind_i64(s->add_part, 5, part.cost_usd_nano);
+        MT_TRY(mt_stmt_step(s->add_part, NULL, err));
+    }
+    return MT_OK;
+}
+
 /* ---- records ---- */
 
 static mt_rc insert_row(struct mt_store *s, struct mt_ledger_row *row, struct mt_err *err)
@@ -170,6 +193,7 @@ static mt_rc insert_row(struct mt_store *s, struct mt_ledger_row *row, struct mt
     if (mt_db_changes(s->db) == 0)
         return MT_OK; /* its receipt was there */
     s->batch_rows_n++;
+    MT_TRY(add_parts(s, row, err));
     return add_to_day(s, row, err);
 }
 
@@ -343,25 +367,55 @@ mt_rc mt_store__interrupt_open(struct mt_store *s, int64_t *closed_n, struct mt_
 }
 
 /* A name the account does not take is no reason not to start. */
-static mt_rc restore_one(struct mt_account *account, enum mt_account_restore what,
-                         int64_t now_ms, struct mt_stmt *walk, struct mt_err *err)
+static mt_rc forgive(mt_rc rc)
 {
-    struct mt_account_ask spent = {mt_stmt_str(walk, 0), mt_stmt_str(walk, 1),
-                                   mt_stmt_i64(walk, 2), mt_stmt_i64(walk, 3)};
-    mt_rc rc = mt_account_restore(account, what, now_ms, mt_stmt_i64(walk, 4),
-                                  mt_stmt_i64(walk, 5), &spent, err);
-
     return rc == MT_E_TOOBIG || rc == MT_E_INVALID ? MT_OK : rc;
 }
 
-static mt_rc restore_walk(struct mt_account *account, enum mt_account_restore what,
+/* Columns: key, model, tokens, money, when, requests, parts. */
+static mt_rc restore_hold(struct mt_account *account, enum mt_account_restore what,
                           int64_t now_ms, struct mt_stmt *walk, struct mt_err *err)
+{
+    struct mt_account_ask spent = {mt_stmt_str(walk, 0), mt_stmt_str(walk, 1),
+                                   mt_stmt_i64(walk, 2), mt_stmt_i64(walk, 3)};
+    struct mt_str parts = mt_stmt_str(walk, 6);
+    int64_t at_ms = mt_stmt_i64(walk, 4);
+    struct mt_row_part part;
+
+    MT_TRY(forgive(mt_account_restore(account, what, MT_RESTORE_HOLD, now_ms, at_ms,
+                                      mt_stmt_i64(walk, 5), &spent, err)));
+    while (mt_row_next_part(&parts, &part)) {
+        spent =
+            (struct mt_account_ask){spent.key, part.model, part.tokens_n, part.cost_usd_nano};
+        MT_TRY(forgive(
+            mt_account_restore(account, what, MT_RESTORE_PART, now_ms, at_ms, 1, &spent, err)));
+    }
+    return MT_OK;
+}
+
+/* Columns: key, model, tokens, money, when, requests. */
+static mt_rc restore_part(struct mt_account *account, enum mt_account_restore what,
+                          int64_t now_ms, struct mt_stmt *walk, struct mt_err *err)
+{
+    const struct mt_account_ask spent = {mt_stmt_str(walk, 0), mt_stmt_str(walk, 1),
+                                         mt_stmt_i64(walk, 2), mt_stmt_i64(walk, 3)};
+
+    return forgive(mt_account_restore(account, what, MT_RESTORE_PART, now_ms,
+                                      mt_stmt_i64(walk, 4), mt_stmt_i64(walk, 5), &spent, err));
+}
+
+typedef mt_rc restore_fn(struct mt_account *account, enum mt_account_restore what,
+                         int64_t now_ms, struct mt_stmt *walk, struct mt_err *err);
+
+static mt_rc restore_walk(struct mt_account *account, enum mt_account_restore what,
+                          int64_t now_ms, struct mt_stmt *walk, restore_fn *restore,
+                          struct mt_err *err)
 {
     for (bool has_row = true;;) {
         MT_TRY(mt_stmt_step(walk, &has_row, err));
         if (!has_row)
             return MT_OK;
-        mt_rc rc = restore_one(account, what, now_ms, walk, err);
+        mt_rc rc = restore(account, what, now_ms, walk, err);
         if (rc != MT_OK) {
             mt_stmt_reset(walk);
             return rc;
@@ -379,17 +433,22 @@ mt_rc mt_store__restore(struct mt_store *s, struct mt_account *account, int64_t 
         s->db,
         "SELECT key, CASE WHEN model_served <> '' THEN model_served ELSE model_asked END,"
         " max(input_n, 0) + max(output_n, 0), cost_usd_nano,"
-        " started_at_ms + max(duration_us, 0) / 1000 AS ended_ms, outcome <> 'rejected'"
+        " started_at_ms + max(duration_us, 0) / 1000 AS ended_ms, outcome <> 'rejected', parts"
         " FROM usage WHERE receipt >= ?1 AND ended_ms >= ?2 ORDER BY ended_ms",
         &walk, err));
     mt_stmt_bind_str(walk, 1, mt_id_str(&floor));
     mt_stmt_bind_i64(walk, 2, now_ms - RESTORE_MS);
-    MT_TRY(restore_walk(account, MT_RESTORE_SHORT, now_ms, walk, err));
+    MT_TRY(restore_walk(account, MT_RESTORE_SHORT, now_ms, walk, restore_hold, err));
     MT_TRY(mt_db_prepare(s->db,
                          "SELECT key, model, input_n + output_n, cost_usd_nano,"
-                         " day * 86400000, requests_n FROM usage_day",
+                         " day * 86400000, requests_n, '' FROM usage_day",
                          &walk, err));
-    return restore_walk(account, MT_RESTORE_LONG, now_ms, walk, err);
+    MT_TRY(restore_walk(account, MT_RESTORE_LONG, now_ms, walk, restore_hold, err));
+    MT_TRY(mt_db_prepare(s->db,
+                         "SELECT key, model, tokens_n, cost_usd_nano, day * 86400000,"
+                         " requests_n FROM usage_part_day",
+                         &walk, err));
+    return restore_walk(account, MT_RESTORE_LONG, now_ms, walk, restore_part, err);
 }
 
 /* Ids follow time but for requests that took long, so the oldest few are those to look at. */
@@ -429,6 +488,13 @@ static mt_rc prepare(struct mt_store *s, struct mt_err *err)
                          " WHERE receipt = ?",
                          &s->progress, err));
     MT_TRY(mt_db_prepare(s->db, "DELETE FROM usage_open WHERE receipt = ?", &s->close, err));
+    MT_TRY(mt_db_prepare(
+        s->db,
+        "INSERT INTO usage_part_day VALUES (?1, ?2, ?3, 1, ?4, ?5)"
+        " ON CONFLICT (day, key, model) DO UPDATE SET requests_n = requests_n + 1,"
+        " tokens_n = min(tokens_n, 9223372036854775807 - ?4) + ?4,"
+        " cost_usd_nano = min(cost_usd_nano, 9223372036854775807 - ?5) + ?5",
+        &s->add_part, err));
     MT_TRY(mt_db_prepare(s->db,
                          "DELETE FROM usage WHERE receipt < ? AND id IN"
                          " (SELECT id FROM usage ORDER BY id LIMIT 256)",

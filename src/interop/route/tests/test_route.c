@@ -74,6 +74,32 @@ static void a_name_finds_its_targets_in_order(void **state)
     }
 }
 
+static void a_target_knows_the_models_that_led_to_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *paths; /* of each target: indices into models */
+    } rows[] = {
+        {"nano", "0 "},
+        {"fast", "1 10 "},
+        {"twice", "21 210 "},
+        {"gpt-5", "  "},
+    };
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        struct mt_route_plan plan;
+        char text[64] = "";
+        size_t len = 0;
+
+        assert_int_equal(mt_route_resolve(&table, mt_str_of(rows[i].name), &plan, NULL), MT_OK);
+        for (size_t j = 0; j < plan.n; j++) {
+            for (size_t k = 0; k < plan.targets[j].path.n; k++)
+                text[len++] = (char)('0' + plan.targets[j].path.models[k]);
+            text[len++] = ' ';
+        }
+        mt_check_row(rows[i].name, strcmp(text, rows[i].paths) == 0);
+    }
+}
+
 static void endpoints_that_list_nothing_take_what_is_left(void **state)
 {
     (void)state;
@@ -250,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_finds_its_targets_in_order),
+        cmocka_unit_test(a_target_knows_the_models_that_led_to_it),
         cmocka_unit_test(endpoints_that_list_nothing_take_what_is_left),
         cmocka_unit_test(patterns_match_whole_names),
         cmocka_unit_test(breaker_opens_probes_and_closes),

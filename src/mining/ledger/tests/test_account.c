@@ -209,6 +209,79 @@ static void a_stream_is_cut_when_its_budget_is_spent(void **state)
     mt_account_free(account);
 }
 
+/* An alias is reserved for; the models behind it have limits of their own. */
+static void a_request_joins_the_models_behind_an_alias(void **state)
+{
+    (void)state;
+    static const struct mt_limit limits[] = {
+        LIMIT("", "deep", TOKENS, DAY, 100), LIMIT("", "deep", REQUESTS, DAY, 2),
+        LIMIT("a", "deeper", MONEY, DAY, 60), LIMIT("", "alias", TOKENS, DAY, 1000)};
+    static const struct mt_str chain[] = {MT_STR_INIT("deep"), MT_STR_INIT("deeper")};
+    struct mt_account *account = account_of(limits, MT_ARRAY_LEN(limits));
+    struct mt_account_hold hold = {0}, other = {0};
+    struct mt_account_part part = {0}, second = {0};
+    struct mt_account_join join = {MT_STR("a"), chain, 2, 90, 50};
+    struct mt_account_used used;
+    struct mt_limit_hit hit = {0};
+
+    assert_int_equal(
+        mt_account_reserve(account, t0, ASK("a", "alias", 200, 50), &hold, NULL, NULL), MT_OK);
+    join.tokens_n = 101;
+    assert_int_equal(mt_account_join(account, t0, &hold, &part, &join, &hit, NULL),
+                     MT_E_RATE_LIMITED);
+    assert_true(mt_str_is(hit.model, "deep") && hit.max == 100 && hold.tokens_n == 200);
+    join.tokens_n = 90; /* the whole comes down to what there is room for */
+    assert_int_equal(mt_account_join(account, t0, &hold, &part, &join, NULL, NULL), MT_OK);
+    assert_int_equal(hold.tokens_n, 90);
+    mt_account_look(account, t0, MT_STR(""), MT_STR("alias"), MT_WINDOW_DAY, &used);
+    assert_int_equal(used.held[MT_LIMIT_TOKENS], 90);
+
+    /* another request finds what is left, by name of what binds it */
+    assert_int_equal(
+        mt_account_reserve(account, t0, ASK("a", "alias", 10, 20), &other, NULL, NULL), MT_OK);
+    struct mt_account_join more = {MT_STR("a"), chain, 2, 10, 20};
+    assert_int_equal(mt_account_join(account, t0, &other, &second, &more, &hit, NULL),
+                     MT_E_BUDGET);
+    assert_true(mt_str_is(hit.key, "a") && mt_str_is(hit.model, "deeper"));
+    mt_account_release(account, t0, &other);
+
+    /* all grow together or none does */
+    assert_int_equal(mt_account_extend(account, t0, &hold, 11, 0, NULL, NULL),
+                     MT_E_RATE_LIMITED);
+    assert_int_equal(mt_account_extend(account, t0, &hold, 10, 10, NULL, NULL), MT_OK);
+    assert_int_equal(mt_account_extend(account, t0, &hold, 0, 1, NULL, NULL), MT_E_BUDGET);
+
+    /* an attempt that failed spent nothing, and its request counts once when it comes back */
+    mt_account_leave(account, t0, &hold, &part, 0, 0);
+    mt_account_look(account, t0, MT_STR(""), chain[0], MT_WINDOW_DAY, &used);
+    assert_true(used.held[MT_LIMIT_TOKENS] == 0 && used.used[MT_LIMIT_REQUESTS] == 1);
+    join = (struct mt_account_join){MT_STR("a"), chain, 2, hold.tokens_n, hold.cost_usd_nano};
+    assert_int_equal(mt_account_join(account, t0, &hold, &part, &join, NULL, NULL), MT_OK);
+    mt_account_unjoin(account, t0, &hold, &part); /* not asked this time: still counted */
+    mt_account_look(account, t0, MT_STR(""), chain[0], MT_WINDOW_DAY, &used);
+    assert_true(used.held[MT_LIMIT_TOKENS] == 0 && used.used[MT_LIMIT_REQUESTS] == 1);
+    assert_int_equal(mt_account_join(account, t0, &hold, &part, &join, NULL, NULL), MT_OK);
+    mt_account_leave(account, t0, &hold, &part, 70, 40);
+    mt_account_leave(account, t0, &hold, &part, 70, 40); /* twice is once */
+    mt_account_settle(account, t0, &hold, 80, 45);
+    mt_account_look(account, t0, MT_STR("a"), chain[1], MT_WINDOW_DAY, &used);
+    assert_true(used.used[MT_LIMIT_MONEY] == 40 && used.held[MT_LIMIT_MONEY] == 0);
+    mt_account_look(account, t0, MT_STR("a"), MT_STR(""), MT_WINDOW_DAY, &used);
+    assert_true(used.used[MT_LIMIT_MONEY] == 45 && used.used[MT_LIMIT_TOKENS] == 80 &&
+                used.used[MT_LIMIT_REQUESTS] == 1);
+
+    /* one that never was asked is not counted at all */
+    assert_int_equal(
+        mt_account_reserve(account, t0, ASK("a", "alias", 1, 1), &other, NULL, NULL), MT_OK);
+    more = (struct mt_account_join){MT_STR("a"), chain, 2, 1, 1};
+    assert_int_equal(mt_account_join(account, t0, &other, &second, &more, NULL, NULL), MT_OK);
+    mt_account_unjoin(account, t0, &other, &second);
+    mt_account_look(account, t0, MT_STR(""), chain[0], MT_WINDOW_DAY, &used);
+    assert_true(used.used[MT_LIMIT_REQUESTS] == 1 && used.held[MT_LIMIT_TOKENS] == 0);
+    mt_account_release(account, t0, &other);
+    mt_account_free(account);
+}
+
 static void a_reload_keeps_what_was_counted(void **state)
 {
     (void)state;
@@ -269,13 +342,14 @@ static void the_past_is_restored(void **state)
     const int64_t now = t0 + 40 * 86400000LL + 5 * T0_HOUR; /* 10 February */
 
     for (int64_t ago = 3; ago >= 0; ago--) /* one of them within the hour and its slack */
-        assert_int_equal(mt_account_restore(account, MT_RESTORE_SHORT, now,
+        assert_int_equal(mt_account_restore(account, MT_RESTORE_SHORT, MT_RESTORE_HOLD, now,
                                             now - ago * T0_HOUR - 60000, 1,
                                             ASK("a", "m", 30, 7), NULL),
                          MT_OK);
     for (int64_t days = 0; days < 41; days++)
-        assert_int_equal(mt_account_restore(account, MT_RESTORE_LONG, now, t0 + days * 86400000,
-                                            2, ASK("a", "m", 10, 1), NULL),
+        assert_int_equal(mt_account_restore(account, MT_RESTORE_LONG, MT_RESTORE_HOLD, now,
+                                            t0 + days * 86400000, 2, ASK("a", "m", 10, 1),
+                                            NULL),
                          MT_OK);
     mt_account_look(account, now, MT_STR("a"), MT_STR(""), MT_WINDOW_HOUR, &used);
     assert_true(used.used[MT_LIMIT_TOKENS] == 30);
@@ -544,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_refusal_says_who_and_how_much),
         cmocka_unit_test(a_named_limit_stands_before_each),
         cmocka_unit_test(a_stream_is_cut_when_its_budget_is_spent),
+        cmocka_unit_test(a_request_joins_the_models_behind_an_alias),
         cmocka_unit_test(a_reload_keeps_what_was_counted),
         cmocka_unit_test(a_clock_set_back_opens_no_window_twice),
         cmocka_unit_test(the_past_is_restored),

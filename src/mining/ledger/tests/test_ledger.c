@@ -26,6 +26,7 @@ static void a_row_comes_back_from_its_bytes(void **state)
     size_t n;
 
     row.receipt = MT_STR("01ARYZ6S410000000000000000");
+    row.parts = MT_STR("12 3 small\n");
     row.outcome = MT_OUTCOME_INTERNAL;
     n = mt_row__encode(&row, MT_ROW_WHOLE, bytes);
     assert_true(mt_row__decode((struct mt_str){bytes, n}, &back));
@@ -36,6 +37,10 @@ static void a_row_comes_back_from_its_bytes(void **state)
     assert_int_equal(back.outcome, MT_OUTCOME_INTERNAL);
     for (size_t cut = 0; cut < n; cut++)
         assert_false(mt_row__decode((struct mt_str){bytes, cut}, &back));
+    row.parts = MT_STR("");
+    n = mt_row__encode(&row, MT_ROW_WHOLE, bytes);
+    bytes[2] = 11; /* of a version without parts */
+    assert_true(mt_row__decode((struct mt_str){bytes, n}, &back) && back.parts.len == 0);
     bytes[0] = 99; /* an outcome nobody knows */
     assert_false(mt_row__decode((struct mt_str){bytes, n}, &back));
 }
@@ -201,6 +206,46 @@ static void a_budget_survives_a_restart(void **state)
     assert_true(used.used[MT_LIMIT_TOKENS] == 240);
     mt_account_look(mt_ledger_account(ledger), sim.wall_ms, MT_STR(""), MT_STR(""),
                     MT_WINDOW_MONTH, &used);
+    assert_true(used.used[MT_LIMIT_REQUESTS] == 2 && used.used[MT_LIMIT_MONEY] == 14000);
+    mt_ledger_close(ledger);
+}
+
+static void a_limit_behind_an_alias_survives_a_restart(void **state)
+{
+    (void)state;
+    static const struct mt_limit limits[] = {
+        {MT_STR_INIT(""), MT_STR_INIT("small"), MT_LIMIT_MONEY, MT_WINDOW_MONTH, 60000},
+        {MT_STR_INIT("team"), MT_STR_INIT("small"), MT_LIMIT_TOKENS, MT_WINDOW_HOUR, 2000},
+    };
+    struct mt_env_sim sim;
+    struct mt_ledger_opts opts = {
+        .env = &sim.env, .limits = limits, .limits_n = 2, .journal_bytes = 128 * 1024};
+    struct mt_ledger_ask ask = some_ask();
+    struct mt_ledger_row row = some_row();
+    struct mt_ledger_entry entry;
+    struct mt_account_used used;
+    struct mt_err err = {0};
+
+    mt_env_sim_init(&sim, 1);
+    mt_env_sim_advance_ms(&sim, 3600000);
+    row.parts = MT_STR("11 500 small\nnonsense\n1 2 \n12 600 other model\n");
+    for (int i = 0; i < 2; i++) {
+        struct mt_ledger *ledger = open_with(opts, NULL);
+        assert_int_equal(mt_ledger_begin(ledger, &ask, &entry, NULL, &err), MT_OK);
+        mt_ledger_end(ledger, &entry, &row);
+        mt_ledger_close(ledger);
+    }
+    struct mt_ledger *ledger = open_with(opts, NULL);
+    struct mt_account *account = mt_ledger_account(ledger);
+    mt_account_look(account, sim.wall_ms, MT_STR(""), MT_STR("small"), MT_WINDOW_MONTH, &used);
+    assert_true(used.used[MT_LIMIT_REQUESTS] == 2 && used.used[MT_LIMIT_MONEY] == 1000);
+    mt_account_look(account, sim.wall_ms, MT_STR("team"), MT_STR("small"), MT_WINDOW_HOUR,
+                    &used);
+    assert_int_equal(used.used[MT_LIMIT_TOKENS], 22);
+    mt_account_look(account, sim.wall_ms, MT_STR(""), MT_STR("other model"), MT_WINDOW_DAY,
+                    &used);
+    assert_int_equal(used.used[MT_LIMIT_TOKENS], 24);
+    mt_account_look(account, sim.wall_ms, MT_STR("team"), MT_STR(""), MT_WINDOW_DAY, &used);
     assert_true(used.used[MT_LIMIT_REQUESTS] == 2 && used.used[MT_LIMIT_MONEY] == 14000);
     mt_ledger_close(ledger);
 }
@@ -531,6 +576,7 @@ int main(void)
         IN_DIR(a_note_leaves_a_row_and_holds_nothing),
         IN_DIR(what_was_open_becomes_interrupted_with_what_is_known),
         IN_DIR(a_budget_survives_a_restart),
+        IN_DIR(a_limit_behind_an_alias_survives_a_restart),
         IN_DIR(totals_agree_with_the_rows),
         IN_DIR(a_full_disk_stops_new_requests_and_loses_none),
         IN_DIR(a_damaged_table_is_told_and_nothing_is_lost),

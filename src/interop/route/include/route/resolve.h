@@ -40,9 +40,18 @@ struct mt_route_table {
 
 enum { MT_ROUTE_LOCAL = -1 };
 
+enum { MT_ROUTE_PATH_MAX = MT_ROUTE_DEPTH_MAX + 1 };
+
+/** The models of the table that a name led through, as indices, the one named first. */
+struct mt_route_path {
+    int models[MT_ROUTE_PATH_MAX];
+    size_t n;
+};
+
 struct mt_route_target {
-    int endpoint;        /* index into the table's endpoints, or MT_ROUTE_LOCAL */
-    struct mt_str model; /* the name the target knows it by */
+    int endpoint;              /* index into the table's endpoints, or MT_ROUTE_LOCAL */
+    struct mt_str model;       /* the name the target knows it by */
+    struct mt_route_path path; /* to it; of several, the first */
 };
 
 struct mt_route_plan {

@@ -6,7 +6,8 @@
  * all of them or changes nothing. Tokens and money are *held* from reserve to settle, and held
  * amounts count in every window, so that what is granted can be spent without passing a limit;
  * at settle the actual amount, which may be less or more, is booked at that moment and the hold
- * ends. A request is counted when it is reserved.
+ * ends. A request is counted when it is reserved. A request for an alias *joins* the models
+ * behind it while it is with them, and then all of these must have room as well.
  *
  * Second, minute and hour slide in steps of a twentieth: no span of that length ever holds more
  * than the limit. Day and month are those of UTC. Total never ends.
@@ -16,6 +17,8 @@
  * mutex, no I/O under it. Time comes from the caller [wall ms]. */
 #ifndef MT_LEDGER_ACCOUNT_H
 #define MT_LEDGER_ACCOUNT_H
+
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -84,10 +87,26 @@ struct mt_account_ask {
     int64_t cost_usd_nano;
 };
 
-/** A reservation; zero = none. Belongs to the request; moves by assignment. */
+enum { MT_ACCOUNT_PART_MODELS = 4 };
+
+/** More models that a request is counted against for as long as it is with them: an alias was
+ *  reserved for, and this is what stands behind one of its targets. Zero = of no hold. It stays
+ *  where it is while it is in a hold. */
+struct mt_account_part {
+    struct mt_account_part *next_;
+    struct mt_account_subject *subjects_[2 * MT_ACCOUNT_PART_MODELS]; /* models, pairs */
+    int64_t at_ms;   /* when its request was counted */
+    bool is_counted; /* its request: once, however often it comes back */
+    bool is_held;
+    bool was_first_; /* is_held began with counting it */
+};
+
+/** A reservation; zero = none. Belongs to the request; moves by assignment. Each of its parts
+ *  holds what it holds itself. */
 struct mt_account_hold {
     struct mt_account_subject *subjects_[4]; /* node, key, model, pair */
-    int64_t tokens_n;                        /* held now */
+    struct mt_account_part *parts_;
+    int64_t tokens_n; /* held now */
     int64_t cost_usd_nano;
     int64_t at_ms;
 };
@@ -107,7 +126,31 @@ mt_rc mt_account_extend(struct mt_account *account, int64_t now_ms,
                         int64_t more_cost_usd_nano, struct mt_limit_hit *hit,
                         struct mt_err *err);
 
-/** Book what was spent and end the hold, which is zero afterwards; of a zero hold, nothing. */
+/** What a request is about to be counted against besides. */
+struct mt_account_join {
+    struct mt_str key;           /* of the hold */
+    const struct mt_str *models; /* none of them the hold's own, none twice */
+    size_t models_n;             /* at most MT_ACCOUNT_PART_MODELS; 0: nothing happens */
+    int64_t tokens_n;            /* at most what is held; the hold comes down to it */
+    int64_t cost_usd_nano;       /* the same */
+};
+
+/** Reserve at these models too, all or nothing. The part must not be held.
+ *  @return as mt_account_reserve; on failure hold and part are as they were */
+mt_rc mt_account_join(struct mt_account *account, int64_t now_ms, struct mt_account_hold *hold,
+                      struct mt_account_part *part, const struct mt_account_join *join,
+                      struct mt_limit_hit *hit, struct mt_err *err);
+
+/** Book what was spent there and end the part's hold; of a part that is not held, nothing. */
+void mt_account_leave(struct mt_account *account, int64_t now_ms, struct mt_account_hold *hold,
+                      struct mt_account_part *part, int64_t tokens_n, int64_t cost_usd_nano);
+
+/** As if it had not joined this time: it was not asked after all. */
+void mt_account_unjoin(struct mt_account *account, int64_t now_ms, struct mt_account_hold *hold,
+                       struct mt_account_part *part);
+
+/** Book what was spent and end the hold, which is zero afterwards; of a zero hold, nothing. All
+ *  parts have left. */
 void mt_account_settle(struct mt_account *account, int64_t now_ms, struct mt_account_hold *hold,
                        int64_t tokens_n, int64_t cost_usd_nano);
 
@@ -120,10 +163,16 @@ enum mt_account_restore {
     MT_RESTORE_SHORT, /* second, minute, hour */
 };
 
+enum mt_account_whose {
+    MT_RESTORE_HOLD, /* of a reservation: node, key, model, pair */
+    MT_RESTORE_PART, /* of one of its parts: model and pair alone */
+};
+
 /** Book the past at start: first the short windows in order of time, then the long ones. */
 mt_rc mt_account_restore(struct mt_account *account, enum mt_account_restore what,
-                         int64_t now_ms, int64_t at_ms, int64_t requests_n,
-                         const struct mt_account_ask *spent, struct mt_err *err);
+                         enum mt_account_whose whose, int64_t now_ms, int64_t at_ms,
+                         int64_t requests_n, const struct mt_account_ask *spent,
+                         struct mt_err *err);
 
 struct mt_account_used {
     int64_t used[MT_LIMIT_KINDS]; /* in the window */

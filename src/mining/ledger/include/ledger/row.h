@@ -3,6 +3,8 @@
 #ifndef MT_LEDGER_ROW_H
 #define MT_LEDGER_ROW_H
 
+#include <stdbool.h>
+
 #include "base/str.h"
 #include "ledger/price.h"
 
@@ -43,6 +45,7 @@ struct mt_ledger_row {
     struct mt_str attempts;     /* 4096; JSON: the route, the attempts and why */
     struct mt_str error;        /* 512 */
     struct mt_str warnings;     /* 512 */
+    struct mt_str parts;        /* MT_ROW_PARTS_MAX; see struct mt_row_part */
     enum mt_outcome outcome;
     int64_t started_at_ms; /* wall */
     int64_t http_status;
@@ -53,5 +56,22 @@ struct mt_ledger_row {
     int64_t ttft_us; /* first byte of the answer after the start */
     int64_t duration_us;
 };
+
+/** A model behind model_served that the request was counted against besides (account.h), so
+ *  that its limits know it after a restart. One line of a row's `parts`: tokens, money, name.
+ */
+struct mt_row_part {
+    struct mt_str model;
+    int64_t tokens_n, cost_usd_nano;
+};
+
+enum { MT_ROW_PARTS_MAX = 384 };
+
+/** False, and nothing added, when there is no room for it. */
+struct mt_buf;
+bool mt_row_add_part(struct mt_buf *parts, const struct mt_row_part *part);
+
+/** Take the first part off; false when there is none left. */
+bool mt_row_next_part(struct mt_str *parts, struct mt_row_part *out);
 
 #endif
