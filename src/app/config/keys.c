@@ -130,7 +130,8 @@ static const struct mt_config__key model_keys[] = {
     {"cache", TYPE_BOOL, AT(cache),
      .help = "may its answers be cached? without it: as cache.enabled says"},
     {"limits", TYPE_ITEMS, AT(limits.at), N_AT(limits.n), .max = LIMITS_MAX,
-     .items = &limit_group, .help = "what all callers together may use up of it"},
+     .items = &limit_group,
+     .help = "what all callers together may use up of it, by aliases too"},
 };
 #undef AT
 #undef N_AT

@@ -155,6 +155,7 @@ static void keep_error(struct ask *ask, const struct mt_chat_error *error)
 {
     struct mt_arena *arena = &ask->s->arena;
 
+    ask->is_limit = false;
     ask->last_error = *error;
     ask->last_error.message = mt_arena_str(arena, error->message);
     ask->last_error.code = mt_arena_str(arena, error->code);
@@ -213,7 +214,19 @@ static void resting(struct ask *ask, const struct board_endpoint *endpoint)
     keep_error(ask, &error);
 }
 
-bool ask_may_pass(struct ask *ask, size_t target)
+/* A limit of the models behind the target says no. Of several, the caller hears of the one
+ * that lets go first. */
+static void over_limit(struct ask *ask, const struct mt_chat_error *why)
+{
+    int64_t before_ms = ask->is_limit ? ask->last_error.retry_after_ms : -1;
+
+    if (before_ms < 0 || (why->retry_after_ms >= 0 && why->retry_after_ms < before_ms))
+        keep_error(ask, why);
+    ask->is_limit = true;
+}
+
+/* Has the endpoint room, and is it well? */
+static bool endpoint_takes(struct ask *ask, size_t target)
 {
     struct board_endpoint *endpoint = endpoint_of(ask, target);
 
@@ -234,6 +247,20 @@ bool ask_may_pass(struct ask *ask, size_t target)
     if (mt_breaker_pass(&endpoint->breaker, &policy, mt_loop_now_ms(ask->s->gw->deps.loop)))
         return true;
     resting(ask, endpoint);
+    return false;
+}
+
+bool ask_may_pass(struct ask *ask, size_t target)
+{
+    struct mt_chat_error why = {.retry_after_ms = -1};
+
+    if (!bill_join(ask->s, target, &why)) {
+        over_limit(ask, &why);
+        return false;
+    }
+    if (endpoint_takes(ask, target))
+        return true;
+    bill_unjoin(ask->s, target);
     return false;
 }
 
@@ -258,6 +285,7 @@ void ask_begin_attempt(struct ask *ask, size_t target)
         .retry_after_ms = rc == MT_E_BUSY ? 1000 : -1,
     };
     const struct mt_engine_end end = {.error = &error};
+    bill_unjoin(ask->s, target);
     ask_leg_failed(leg, &end);
 }
 
@@ -310,6 +338,10 @@ void ask_give_up(struct ask *ask)
 {
     struct mt_chat_error error = ask->last_error;
 
+    if (ask->is_limit) {
+        ask_fail(ask, &error);
+        return;
+    }
     if (error.kind == MT_CHAT_ERR_AUTH || error.kind == MT_CHAT_ERR_PERMISSION ||
         error.kind == MT_CHAT_ERR_BUDGET)
         error = (struct mt_chat_error){
@@ -420,8 +452,10 @@ bool ask_leg_lost(struct leg *leg, const struct mt_chat_error *error)
 
     leg_lost(leg, error);
     if (verdict_of(error->kind) != MT_FAILED_REQUEST &&
-        mt_attempt_skip(&ask->attempt).act == MT_ATTEMPT_TRY)
+        mt_attempt_skip(&ask->attempt).act == MT_ATTEMPT_TRY) {
+        bill_leave(ask->s, leg->target);
         return true;
+    }
     ask_give_up(ask);
     return false;
 }
@@ -438,8 +472,10 @@ void ask_leg_failed(struct leg *leg, const struct mt_engine_end *end)
     uint64_t random = 0;
 
     leg_lost(leg, end->error);
-    if (legs_n(ask) > 0)
+    if (legs_n(ask) > 0) {
+        bill_leave(s, leg->target);
         return; /* the hedge, or the one it hedges, is still trying */
+    }
     mt_env_random(s->gw->deps.env, &random, sizeof random);
     if (ask->is_beyond_text)
         ask->policy.can_continue = false;
@@ -447,6 +483,8 @@ void ask_leg_failed(struct leg *leg, const struct mt_engine_end *end)
                                                     mt_loop_now_ms(s->gw->deps.loop), random);
     if (next.act == MT_ATTEMPT_CONTINUE)
         bill_lost(leg);
+    else if (next.act == MT_ATTEMPT_TRY)
+        bill_leave(s, leg->target);
     act_on(ask, &next);
 }
 
@@ -455,6 +493,8 @@ void ask_leg_drop(struct leg *leg)
     struct board_endpoint *endpoint = endpoint_of(leg->ask, leg->target);
 
     bill_attempt(leg, NULL, "stopped");
+    if (leg != leg->ask->winner)
+        bill_leave(leg->ask->s, leg->target);
     if (endpoint != NULL)
         mt_breaker_forget(&endpoint->breaker);
     leg_release(leg);

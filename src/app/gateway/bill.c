@@ -69,13 +69,26 @@ static bool limits_bite(const struct mt_config_limits *limits)
     return false;
 }
 
+/* Does a model that leads to any of the targets have limits? */
+static bool models_bite(const struct session *s)
+{
+    const struct mt_route_plan *plan = &s->ask->plan;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct mt_route_path *path = &plan->targets[i].path;
+        for (size_t j = 0; j < path->n; j++) {
+            if (limits_bite(&s->board->config->models[path->models[j]].limits))
+                return true;
+        }
+    }
+    return false;
+}
+
 bool bill_is_limited(const struct session *s)
 {
-    const struct mt_config_model *model = s->ask->policy_of;
 
     return s->ask->cost_max_usd_nano > 0 || limits_bite(&s->board->config->limits) ||
-           (s->key->config != NULL && limits_bite(&s->key->config->limits)) ||
-           (model != NULL && limits_bite(&model->limits));
+           (s->key->config != NULL && limits_bite(&s->key->config->limits)) || models_bite(s);
 }
 
 static void explain_hit(struct session *s, const struct mt_limit_hit *hit,
@@ -192,6 +205,101 @@ mt_rc bill_reserve(struct session *s, int64_t input_n, int64_t output_n, bool is
     return MT_OK;
 }
 
+/* ------------------------------------------------------------------ behind an alias */
+
+/* Names of the models that lead to a target, but for the one that is reserved for. */
+static size_t models_behind(const struct session *s, size_t target,
+                            struct mt_str out[MT_ACCOUNT_PART_MODELS])
+{
+    const struct mt_route_path *path = &s->ask->plan.targets[target].path;
+    size_t n = 0;
+
+    for (size_t i = 1; i < path->n; i++) /* the first is the plan's own model */
+        out[n++] = s->board->config->models[path->models[i]].name;
+    return n;
+}
+
+/* A stream that has not begun may start with less, also here. */
+static bool may_join_with_less(const struct session *s, mt_rc rc,
+                               const struct mt_limit_hit *hit, int64_t output_n)
+{
+    return !s->ask->is_answering && may_hold_less(s, rc, hit, output_n);
+}
+
+static void explain_refusal(struct session *s, const struct mt_limit_hit *hit,
+                            const struct mt_err *err, struct mt_chat_error *why)
+{
+    if (err->rc == MT_E_RATE_LIMITED || err->rc == MT_E_BUDGET) {
+        explain_hit(s, hit, why);
+        return;
+    }
+    *why = (struct mt_chat_error){
+        .kind = mt_chat_error_kind_of(err->rc),
+        .message = mt_arena_str(&s->arena, mt_str_of(err->text)),
+        .retry_after_ms = -1,
+    };
+}
+
+bool bill_join(struct session *s, size_t target, struct mt_chat_error *why)
+{
+    _Static_assert(MT_ROUTE_PATH_MAX - 1 <= MT_ACCOUNT_PART_MODELS, "a whole path joins");
+    struct bill *bill = &s->bill;
+    struct mt_account *account = mt_ledger_account(s->gw->deps.ledger);
+    struct mt_account_part *part = &bill->parts[target].part;
+    int64_t now_ms = mt_env_now_wall_ms(s->gw->deps.env);
+    int64_t output_n = bill->held_output_n;
+    int64_t input_n = s->ask->reply.input_tokens;
+    struct mt_str models[MT_ACCOUNT_PART_MODELS];
+    struct mt_account_join join = {
+        .key = s->key->name,
+        .models = models,
+        .models_n = models_behind(s, target, models),
+        .tokens_n = bill->entry.hold.tokens_n,
+        .cost_usd_nano = bill->entry.hold.cost_usd_nano,
+    };
+    struct mt_limit_hit hit = {0};
+    struct mt_err err = {0};
+
+    if (part->is_held)
+        return true;
+    mt_rc rc = mt_account_join(account, now_ms, &bill->entry.hold, part, &join, &hit, &err);
+    while (rc < 0 && may_join_with_less(s, rc, &hit, output_n)) {
+        output_n /= 2;
+        join.tokens_n = input_n + output_n;
+        join.cost_usd_nano = cost(&bill->price, input_n, output_n);
+        rc = mt_account_join(account, now_ms, &bill->entry.hold, part, &join, &hit, &err);
+    }
+    if (rc < 0)
+        explain_refusal(s, &hit, &err, why);
+    else
+        bill->held_output_n = output_n;
+    return rc == MT_OK;
+}
+
+void bill_unjoin(struct session *s, size_t target)
+{
+    mt_account_unjoin(mt_ledger_account(s->gw->deps.ledger),
+                      mt_env_now_wall_ms(s->gw->deps.env), &s->bill.entry.hold,
+                      &s->bill.parts[target].part);
+}
+
+static void leave(struct session *s, size_t target, int64_t tokens_n, int64_t cost_usd_nano)
+{
+    struct bill_part *part = &s->bill.parts[target];
+
+    if (!part->part.is_held)
+        return;
+    mt_account_leave(mt_ledger_account(s->gw->deps.ledger), mt_env_now_wall_ms(s->gw->deps.env),
+                     &s->bill.entry.hold, &part->part, tokens_n, cost_usd_nano);
+    part->tokens_n += tokens_n;
+    part->cost_usd_nano = mt_ledger_add(part->cost_usd_nano, cost_usd_nano);
+}
+
+void bill_leave(struct session *s, size_t target)
+{
+    leave(s, target, 0, 0);
+}
+
 bool bill_allows(struct session *s, int64_t output_n)
 {
     struct bill *bill = &s->bill;
@@ -301,8 +409,9 @@ void bill_lost(const struct leg *leg)
 
     bill->lost_input_n += usage.input_tokens;
     bill->lost_output_n += usage.output_tokens;
-    bill->lost_cost_usd_nano = mt_ledger_add(
-        bill->lost_cost_usd_nano, usage_cost(ask->s, &ask->plan.targets[leg->target], &usage));
+    int64_t money = usage_cost(ask->s, &ask->plan.targets[leg->target], &usage);
+    bill->lost_cost_usd_nano = mt_ledger_add(bill->lost_cost_usd_nano, money);
+    leave(ask->s, leg->target, usage.input_tokens + usage.output_tokens, money);
 }
 
 static void fill_usage(const struct session *s, struct mt_ledger_row *row,
@@ -343,6 +452,33 @@ static void fill_ask(struct session *s, struct mt_ledger_row *row, enum mt_outco
     fill_usage(s, row, outcome);
 }
 
+/* Every target's models part with the request: the one that answered has what it spent. The
+ * text of them is for the row. */
+static struct mt_str settle_parts(struct session *s, const struct mt_ledger_row *row)
+{
+    struct bill *bill = &s->bill;
+    const struct mt_route_plan *plan = &s->ask->plan;
+    const struct mt_route_target *served = served_by(s->ask);
+    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(MT_ROW_PARTS_MAX);
+    struct mt_str models[MT_ACCOUNT_PART_MODELS];
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct bill_part *part = &bill->parts[i];
+        if (&plan->targets[i] == served)
+            leave(s, i, row->input_n + row->output_n - bill->lost_input_n - bill->lost_output_n,
+                  row->cost_usd_nano - bill->lost_cost_usd_nano);
+        else
+            leave(s, i, 0, 0);
+        if (!part->part.is_counted)
+            continue;
+        size_t n = models_behind(s, i, models);
+        for (size_t j = 0; j < n; j++)
+            (void)mt_row_add_part(
+                &text, &(struct mt_row_part){models[j], part->tokens_n, part->cost_usd_nano});
+    }
+    return mt_arena_str(&s->arena, mt_buf_str(&text));
+}
+
 void bill_settle(struct session *s, enum mt_outcome outcome, int status)
 {
     struct bill *bill = &s->bill;
@@ -364,6 +500,12 @@ void bill_settle(struct session *s, enum mt_outcome outcome, int status)
     bill->is_settled = true;
     if (s->ask != NULL)
         fill_ask(s, &row, outcome);
+    if (s->ask != NULL && bill->is_reserved)
+        row.parts = settle_parts(s, &row);
+    if (bill->is_reserved && outcome == MT_OUTCOME_REJECTED && bill->attempts.len == 0)
+        mt_account_release(mt_ledger_account(s->gw->deps.ledger),
+                           mt_env_now_wall_ms(s->gw->deps.env),
+                           &bill->entry.hold); /* nobody was asked: it does not count */
     if (bill->is_reserved)
         s->settled_seq = mt_ledger_end(s->gw->deps.ledger, &bill->entry, &row);
     else if (mt_ledger_note(s->gw->deps.ledger, &row, &s->receipt, &s->settled_seq, NULL) !=

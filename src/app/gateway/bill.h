@@ -8,10 +8,17 @@
 
 #include "chat/answer.h"
 #include "ledger/ledger.h"
+#include "route/resolve.h"
 
 struct ask;
 struct leg;
 struct session;
+
+/** What a target's own models know of the request; nothing when none stands behind it. */
+struct bill_part {
+    struct mt_account_part part;
+    int64_t tokens_n, cost_usd_nano; /* spent there and told */
+};
 
 struct bill {
     struct mt_ledger_entry entry;
@@ -27,7 +34,8 @@ struct bill {
     int64_t lost_input_n;   /* of attempts whose answers reached the client in part, */
     int64_t lost_output_n;  /* before it went on elsewhere */
     int64_t lost_cost_usd_nano;
-    struct mt_str error; /* in the session's arena */
+    struct bill_part parts[MT_ROUTE_TARGETS_MAX]; /* of the plan's targets */
+    struct mt_str error;                          /* in the session's arena */
     struct mt_str kind;
     struct mt_str model_asked, model_served, endpoint; /* in the arena or the board */
 };
@@ -41,6 +49,16 @@ bool bill_is_limited(const struct session *s);
  *  @param why  filled when a limit says no */
 mt_rc bill_reserve(struct session *s, int64_t input_n, int64_t output_n, bool is_bounded,
                    struct mt_chat_error *why, struct mt_err *err);
+
+/** The models behind a target have limits of their own: hold there too, before it is asked.
+ *  False when one says no; *why says which. */
+bool bill_join(struct session *s, size_t target, struct mt_chat_error *why);
+
+/** It was not asked after all. */
+void bill_unjoin(struct session *s, size_t target);
+
+/** It was asked, and this attempt is over and cost nothing. */
+void bill_leave(struct session *s, size_t target);
 
 /** May an answer of so many output tokens go on? Grows the hold by steps. */
 bool bill_allows(struct session *s, int64_t output_n);

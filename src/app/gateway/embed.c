@@ -112,6 +112,7 @@ static void try_target(struct embed *embed)
         const struct mt_chat_error error = {.kind = mt_chat_error_kind_of(rc),
                                             .message = mt_str_of(err.text),
                                             .retry_after_ms = -1};
+        bill_unjoin(ask->s, leg->target);
         if (!ask_leg_lost(leg, &error))
             return;
     }

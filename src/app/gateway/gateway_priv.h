@@ -162,6 +162,7 @@ struct ask {
     bool is_beyond_text; /* ... and not of plain text alone: nobody can go on from there */
     bool is_over;
     struct mt_chat_error last_error; /* slices in the session's arena */
+    bool is_limit;                   /* ... and it is a limit of ours */
     bool is_stored;                  /* Responses: keep it */
     bool is_from_cache;
     bool was_cut; /* by a budget */

@@ -122,11 +122,14 @@ static void names_and_prices_of_targets(void **state)
         const char *name, *counted;
         int64_t input_usd_micro; /* 0: no price */
     } rows[] = {
-        {{0, MT_STR_INIT("gpt-5-mini")}, "a/gpt-5-mini", "a/gpt-*", 1000000},
-        {{0, MT_STR_INIT("gpt-4")}, "a/gpt-4", "a/gpt-*", 2000000},
-        {{0, MT_STR_INIT("exact")}, "a/exact", "a/exact", 2000000},
-        {{1, MT_STR_INIT("made-up")}, "b/made-up", "b/*", 0},
-        {{MT_ROUTE_LOCAL, MT_STR_INIT("lab")}, "lab", "lab", 0},
+        {{.endpoint = 0, .model = MT_STR_INIT("gpt-5-mini")},
+         "a/gpt-5-mini",
+         "a/gpt-*",
+         1000000},
+        {{.endpoint = 0, .model = MT_STR_INIT("gpt-4")}, "a/gpt-4", "a/gpt-*", 2000000},
+        {{.endpoint = 0, .model = MT_STR_INIT("exact")}, "a/exact", "a/exact", 2000000},
+        {{.endpoint = 1, .model = MT_STR_INIT("made-up")}, "b/made-up", "b/*", 0},
+        {{.endpoint = MT_ROUTE_LOCAL, .model = MT_STR_INIT("lab")}, "lab", "lab", 0},
     };
     struct fixture *f = *state;
     struct board *board = open_board(f);
