@@ -144,13 +144,26 @@ static int64_t wall_s(void)
     return (int64_t)time(NULL);
 }
 
+static int64_t expiry_s(const struct mt_local_entry *entry)
+{
+    return wall_s() + (entry->keep_alive_ms + 999) / 1000;
+}
+
+int64_t mt_host__expires_at_s(const struct mt_host *host)
+{
+    const struct mt_local_entry *entry = host->entry;
+    bool is_in_use = host->runs_n > 0 && entry->keep_alive_ms >= 0;
+
+    return is_in_use ? expiry_s(entry) : entry->expires_at_s;
+}
+
 void mt_host__start_keep_alive(struct mt_host *host)
 {
     struct mt_local_entry *entry = host->entry;
 
     if (entry == NULL || host->runs_n > 0 || !host->is_loaded || entry->keep_alive_ms < 0)
         return;
-    entry->expires_at_s = wall_s() + (entry->keep_alive_ms + 999) / 1000;
+    entry->expires_at_s = expiry_s(entry);
     mt_timer_start(entry->timer, entry->keep_alive_ms);
 }
 

@@ -104,7 +104,7 @@ void mt_entry__fill_card(const struct mt_local_entry *entry, struct mt_model_car
     card->memory_bytes = facts->memory_bytes;
     card->gpu_bytes = facts->gpu_bytes;
     card->context_tokens = facts->context_tokens;
-    card->expires_at_s = entry->expires_at_s;
+    card->expires_at_s = mt_host__expires_at_s(entry->host);
 }
 
 /* --- public --- */

@@ -129,6 +129,9 @@ mt_rc mt_entry__empty_host(struct mt_local_entry *entry, struct mt_host **out,
 void mt_host__run_begins(struct mt_host *host, struct mt_opt_i64 keep_alive_s);
 void mt_host__run_ends(struct mt_host *host);
 void mt_host__start_keep_alive(struct mt_host *host);
+/** When it will go, of a host with an entry; while it is in use, if that ended now. 0: never.
+ */
+int64_t mt_host__expires_at_s(const struct mt_host *host);
 void mt_entry__unload(struct mt_local_entry *entry);
 void mt_host__on_loaded(struct mt_host *host);
 void mt_host__on_ended(struct mt_host *host, const struct mt_chat_error *error);

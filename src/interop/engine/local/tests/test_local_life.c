@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "job.h"
@@ -191,6 +192,39 @@ static void keep_alive_counts_from_the_last_answer(void **state)
     rig_close(&rig);
 }
 
+static bool is_loaded(void *ctx)
+{
+    struct mt_model_card card;
+    return mt_local_loaded(((struct rig *)ctx)->engine, &card, 1) == 1;
+}
+
+/* As Ollama tells it: what is in use stays for its keep-alive from now on. */
+static void a_model_in_use_tells_when_it_would_go(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct rig_call call;
+    struct mt_model_card card;
+    struct rig_ask ask = {.request = {.kind = MT_CHAT_CONVERSATION}};
+    int64_t now_s = (int64_t)time(NULL);
+
+    rig_open(&rig, (struct mt_local_model){.keep_alive_ms = 3600 * 1000, .parallel_max = 1},
+             (struct mt_local_opts){0});
+    rig_say(&ask, MT_ROLE_USER, "copy abc");
+    ask.request.sampling.logit_bias_json = MT_STR("{\"2\":-100,\"260\":-100}"); /* no end */
+    rig_call_init(&call, &rig);
+    assert_int_equal(rig_start(&rig, &call, &ask.request, NULL), MT_OK);
+    rig_until(&rig, is_loaded, &rig);
+    assert_false(call.is_over);
+    assert_int_equal(mt_local_loaded(rig.engine, &card, 1), 1);
+    assert_true(card.expires_at_s >= now_s + 3600 && card.expires_at_s < now_s + 3700);
+    rig_wait(&rig);
+    assert_int_equal(mt_local_loaded(rig.engine, &card, 1), 1);
+    assert_true(card.expires_at_s >= now_s + 3600 && card.expires_at_s < now_s + 3700);
+    rig_call_fini(&call);
+    rig_close(&rig);
+}
+
 static void waiting_for_a_slot_counts_against_the_first_event(void **state)
 {
     (void)state;
@@ -243,6 +277,7 @@ int main(void)
         cmocka_unit_test(those_who_left_while_it_loads_make_room),
         cmocka_unit_test(models_taken_away_answer_what_waits),
         cmocka_unit_test(keep_alive_counts_from_the_last_answer),
+        cmocka_unit_test(a_model_in_use_tells_when_it_would_go),
         cmocka_unit_test(waiting_for_a_slot_counts_against_the_first_event),
         cmocka_unit_test(a_job_ends_even_when_there_is_no_memory_for_it),
     };
