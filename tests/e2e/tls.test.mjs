@@ -85,6 +85,29 @@ test('connections that the server ends after ten requests fail none', async () =
     assert.equal(it.up.log.filter((r) => r.model?.startsWith('words-3.short-')).length, 120, 'none was sent twice');
 });
 
+test('a client that does not read holds up nobody else on the connection', async () => {
+    const slow = await ask('near-openai/words-100000.slow', { stream: true });
+    const reader = slow[Symbol.asyncIterator]();
+    let text = (await reader.next()).value.choices[0].delta.content ?? '';
+    let chunks = 0;
+    await until(() => { const now = it.up.find('words-100000.slow')[0].chunks; const stands = now === chunks && now > 50000; chunks = now; return stands; }, 'the slow stream stands', 10000, 200);
+    for (const upstream of ['openai', 'anthropic', 'ollama'])
+        assert.equal(await textOf(await ask(`near-${upstream}/words-30`, { stream: true })), words(30));
+    for (let next = await reader.next(); !next.done; next = await reader.next()) text += next.value.choices[0]?.delta.content ?? '';
+    assert.equal(text, words(100000));
+});
+
+test('a client that does not read and then leaves', async () => {
+    const leave = new AbortController();
+    const slow = await openaiAt(it.node.url).chat.completions.create({ model: 'near-openai/words-100000.slow-leave', messages: user, stream: true }, { signal: leave.signal });
+    await slow[Symbol.asyncIterator]().next();
+    await it.up.until(() => it.up.find('words-100000.slow-leave')[0].chunks > 50000, 'much is on its way');
+    leave.abort();
+    const row = await until(() => it.node.rows("model_asked = 'near-openai/words-100000.slow-leave'")[0], 'its row');
+    assert.equal(row.outcome, 'client_gone');
+    assert.equal(await textOf(await ask('near-openai/words-30', { stream: true })), words(30));
+});
+
 test('a long prompt goes through', async () => {
     const content = 'long '.repeat(200000);
     const got = await openaiAt(it.node.url).chat.completions.create({ model: 'near-openai/words-2.long', messages: [{ role: 'user', content }] });

@@ -19,6 +19,7 @@ static size_t on_line(char *at, size_t size, size_t n, void *ctx)
     struct mt_http_call *call = ctx;
     size_t len = size * n;
     long status = 0;
+    long version = 0;
 
     if (call->state != MT_HTTP_CALL_ACTIVE)
         return 0;
@@ -32,6 +33,8 @@ static size_t on_line(char *at, size_t size, size_t n, void *ctx)
     (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200)
         return len;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version);
+    call->is_shared = version >= CURL_HTTP_VERSION_2_0;
     call->has_head = true;
     call->last_ms = mt_loop_now_ms(call->client->loop);
     mt_http__deadline_by(call->client,
@@ -48,6 +51,10 @@ static size_t on_piece(char *at, size_t size, size_t n, void *ctx)
 
     if (call->state != MT_HTTP_CALL_ACTIVE)
         return 0;
+    if (call->is_shared && (call->is_paused || mt_http__kept_n(call) > 0)) {
+        call->is_flooded = !mt_http__kept_add(call, (struct mt_str){at, len});
+        return call->is_flooded ? 0 : len;
+    }
     if (call->is_paused) {
         call->is_held = true;
         return CURL_WRITEFUNC_PAUSE; /* it comes again */
@@ -157,6 +164,8 @@ void mt_http__call_free(struct mt_http_call *call)
     curl_easy_cleanup(call->easy);
     mt_free(call->fields.block);
     mt_free(call->ca_file);
+    if (call->client != NULL)
+        mt_http__kept_drop(call);
     mt_free(call);
 }
 
@@ -260,7 +269,7 @@ mt_rc mt_http__call_setup(struct mt_http_call *call, const struct mt_http_reques
     call->body_at = 0;
     call->head_n = 0;
     call->is_sent = call->has_head = call->is_paused = call->is_held = false;
-    call->is_head_too_big = false;
+    call->is_head_too_big = call->is_shared = call->is_finished = call->is_flooded = false;
     call->error[0] = '\0';
     if (curl_easy_setopt(call->easy, CURLOPT_URL, call->fields.url) != CURLE_OK)
         return MT_FAIL(err, MT_E_INVALID, "url: too long");
@@ -358,7 +367,7 @@ void mt_http_call_resume(struct mt_http_call *call)
     call->is_paused = false;
     call->last_ms = mt_loop_now_ms(call->client->loop);
     mt_http__deadline_by(call->client, mt_http__call_deadline_ms(call));
-    if (!call->is_held)
+    if (!call->is_held && mt_http__kept_n(call) == 0)
         return;
     call->client->is_sweep_due = true; /* bytes come again from the turn, not from here */
     mt_loop__at_turn(call->client->loop, &call->client->turn);

@@ -70,6 +70,7 @@ static void retire(struct mt_http_call *call)
     struct mt_http_client *client = call->client;
 
     call->state = MT_HTTP_CALL_FREE;
+    mt_http__kept_drop(call);
     if (client->spare_n >= SPARE_MAX) {
         mt_http__call_free(call);
         return;
@@ -111,6 +112,8 @@ static void end_as_libcurl_says(struct mt_http_call *call, CURLcode code)
         end(call, MT_HTTP_DONE, NULL);
     else if (call->is_head_too_big)
         end_failed(call, MT_HTTP_TOO_BIG, "the header of the answer is over the limit");
+    else if (call->is_flooded)
+        end_failed(call, MT_HTTP_TOO_BIG, "the answer came faster than it was taken");
     else if (!call->is_sent)
         end_failed(call,
                    code == CURLE_OPERATION_TIMEDOUT ? MT_HTTP_TIMED_OUT : MT_HTTP_NOT_CONNECTED,
@@ -132,7 +135,11 @@ static void read_ends(struct mt_http_client *client)
         CURLcode code = msg->data.result;
 
         (void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call);
-        if (call->state == MT_HTTP_CALL_ACTIVE)
+        if (call->state != MT_HTTP_CALL_ACTIVE)
+            continue;
+        call->is_finished = mt_http__kept_n(call) > 0 && !call->is_flooded;
+        call->result = code;
+        if (!call->is_finished)
             end_as_libcurl_says(call, code);
     }
 }
@@ -162,6 +169,19 @@ static bool take_one_waiting(struct mt_http_client *client)
     return false;
 }
 
+/* Of those that libcurl ended before their bytes were wanted. */
+static bool end_one_finished(struct mt_http_client *client)
+{
+    for (struct mt_http_call *call = client->active; call != NULL; call = call->next) {
+        if (!call->is_finished || call->state != MT_HTTP_CALL_ACTIVE ||
+            mt_http__kept_n(call) > 0)
+            continue;
+        end_as_libcurl_says(call, call->result);
+        return true;
+    }
+    return false;
+}
+
 /* Calls that were begun, cancelled or let go inside libcurl. */
 static void sweep(struct mt_http_client *client)
 {
@@ -177,8 +197,12 @@ static void sweep(struct mt_http_client *client)
             retire(call);
         } else if (call->is_held && !call->is_paused) {
             resume(call);
+        } else if (mt_http__kept_n(call) > 0 && !call->is_paused) {
+            mt_http__kept_give(call);
         }
     }
+    while (end_one_finished(client))
+        continue;
 }
 
 static void on_turn(void *owner)

@@ -9,6 +9,7 @@
 #include <curl/curl.h>
 #include <uv.h>
 
+#include "base/buf.h"
 #include "loop_priv.h"
 #include "net/http_client.h"
 
@@ -54,8 +55,14 @@ struct mt_http_call {
     bool is_body_copied;  /* libcurl sends its own copy once there is a connection */
     bool is_sent;         /* a connection was there for it */
     bool has_head;
-    bool is_paused; /* the owner wants no bytes */
-    bool is_held;   /* libcurl has stopped */
+    bool is_paused;   /* the owner wants no bytes */
+    bool is_held;     /* libcurl has stopped */
+    bool is_shared;   /* its connection carries other calls, too (HTTP/2) */
+    bool is_finished; /* libcurl is done with it, as `result` says; kept bytes go first */
+    bool is_flooded;  /* more came than may be kept */
+    CURLcode result;
+    struct mt_buf kept; /* http_kept.c */
+    size_t kept_at;     /* given already */
     bool is_head_too_big;
     char error[CURL_ERROR_SIZE];
 };
@@ -74,7 +81,8 @@ struct mt_http_client {
     unsigned spare_n;
     unsigned idle_max;
     unsigned in_curl;
-    bool is_ending; /* on_end is running */
+    size_t kept_bytes; /* of all calls */
+    bool is_ending;    /* on_end is running */
     unsigned handles_n;
     int64_t deadline_at_ms; /* 0 = not started */
     uv_timer_t timer;       /* libcurl's */
@@ -107,6 +115,13 @@ mt_rc mt_http__call_setup(struct mt_http_call *call, const struct mt_http_reques
 /** The next instant at which the call is over one of its limits; INT64_MAX = never. */
 int64_t mt_http__call_deadline_ms(const struct mt_http_call *call);
 const char *mt_http__call_overdue(const struct mt_http_call *call, int64_t now_ms);
+
+/* http_kept.c */
+size_t mt_http__kept_n(const struct mt_http_call *call);
+/** false: over a limit, or no memory. */
+bool mt_http__kept_add(struct mt_http_call *call, struct mt_str bytes);
+void mt_http__kept_give(struct mt_http_call *call);
+void mt_http__kept_drop(struct mt_http_call *call);
 
 /* http_client.c */
 void mt_http__client_turn(struct mt_http_client *client);

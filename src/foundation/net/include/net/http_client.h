@@ -85,7 +85,9 @@ int64_t mt_http_call_retry_after_ms(const struct mt_http_call *call);
 /** Has the body been sent, or copied, so that it may go before the call ends? */
 bool mt_http_call_is_body_done(const struct mt_http_call *call);
 
-/** Hold back / let go the answer's bytes (back-pressure down to the socket). */
+/** Hold back / let go the answer's bytes: back-pressure down to the socket. Over HTTP/2, where
+ *  others share the socket, up to 64 MiB are kept instead (256 MiB of all calls); then the call
+ *  ends as MT_HTTP_TOO_BIG. */
 void mt_http_call_pause(struct mt_http_call *call);
 void mt_http_call_resume(struct mt_http_call *call);
 
