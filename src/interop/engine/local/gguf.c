@@ -256,11 +256,38 @@ static void note_count(struct mt_gguf *out, struct mt_str key, int64_t count)
             memcpy((char *)out + table[i].at, &count, sizeof count);
 }
 
+/* llama.cpp ends the process over such counts, where it could refuse the file. */
+static mt_rc check_count(const struct context *c, struct mt_str key, const struct value *value,
+                         struct mt_err *err)
+{
+    static const struct {
+        const char *end;
+        int64_t least, most;
+    } table[] = {
+        {".block_count", 1, 512},
+        {".expert_count", 0, 1024},
+    };
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(table); i++) {
+        if (!mt_str_ends(key, mt_str_of(table[i].end)) || value->type == T_ARRAY)
+            continue;
+        int64_t count = (int64_t)value->bits;
+        if (count < table[i].least || count > table[i].most)
+            return MT_FAIL(err, MT_E_UNSUPPORTED,
+                           "GGUF header, byte %lld: '%.*s' is %lld, expected %lld to %lld",
+                           (long long)(c->in.at - c->in.begin), MT_STR_ARG(key),
+                           (long long)count, (long long)table[i].least,
+                           (long long)table[i].most);
+    }
+    return MT_OK;
+}
+
 static mt_rc note(struct context *c, struct mt_str key, const struct value *value,
                   struct mt_err *err)
 {
     struct mt_gguf *out = c->out;
 
+    MT_TRY(check_count(c, key, value, err));
     if (mt_str_is(key, "general.alignment")) {
         c->alignment = value->bits;
         if (value->bits == 0 || value->bits > 4096 || (value->bits & (value->bits - 1)) != 0)

@@ -16,6 +16,8 @@ enum {
     PARAMETERS_PER_THREAD = 8000000,
 };
 
+static const int64_t kv_token_most = (int64_t)1 << 32; /* bytes: far beyond any model */
+
 /* Cores, not their second threads: those share the units that multiply matrices. */
 static unsigned physical_cores(void)
 {
@@ -65,6 +67,18 @@ static void host_free(struct mt_host *host)
     mt_free(host);
 }
 
+/* A header can claim anything: bounded, so that its product with contexts and slots is a
+ * number. */
+static int64_t kv_token_bytes(const struct mt_gguf *gguf)
+{
+    int64_t n = 2 * KV_BYTES;
+    bool is_beyond = __builtin_mul_overflow(n, gguf->layers_n, &n) ||
+                     __builtin_mul_overflow(n, gguf->heads_kv_n, &n) ||
+                     __builtin_mul_overflow(n, gguf->head_dims, &n);
+
+    return is_beyond || n > kv_token_most ? kv_token_most : n;
+}
+
 static struct mt_worker_opts worker_opts(struct mt_local_entry *entry, struct mt_host *host)
 {
     struct mt_local *local = entry->local;
@@ -83,8 +97,7 @@ static struct mt_worker_opts worker_opts(struct mt_local_entry *entry, struct mt
         .threads = threads_for(entry),
         .queue_max = local->queue_max > 0 ? local->queue_max : QUEUE_DEFAULT,
         .gpu_layers = entry->config.gpu_layers,
-        .kv_token_bytes = 2 * KV_BYTES * entry->gguf.layers_n * entry->gguf.heads_kv_n *
-                          entry->gguf.head_dims,
+        .kv_token_bytes = kv_token_bytes(&entry->gguf),
         .loop = local->loop,
         .on_pieces = mt_local__on_pieces,
         .ctx = host,

@@ -203,7 +203,7 @@ static llama_token choose_nearest(struct mt_worker *w, const struct mt_sampler *
             return one->id;
         struct mt_str piece = {text, mt_worker__piece(w, one->id, true, text, sizeof text)};
         unsigned cost = mt_closing_cost(closing, piece);
-        if (cost < least || (cost == least && one->logit > best->logit)) {
+        if (best == NULL || cost < least || (cost == least && one->logit > best->logit)) {
             least = cost;
             best = one;
         }

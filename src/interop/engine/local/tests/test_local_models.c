@@ -66,6 +66,45 @@ static void broken_models_fail_their_requests_with_words(void **state)
     assert_int_equal(mt_file_remove(BROKEN, NULL), MT_OK);
 }
 
+/* llama.cpp ends the process over some of them. */
+static void counts_that_no_model_has_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        uint32_t count;
+        bool is_known; /* by our own check, before it is loaded */
+    } table[] = {
+        {"llama.block_count", INT32_MAX, true},
+        {"llama.block_count", 513, true},
+        {"llama.block_count", 0, true},
+        {"llama.embedding_length", INT32_MAX, false},
+        {"llama.attention.head_count", INT32_MAX, false},
+    };
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(table); i++) {
+        MT_CLEANUP(mt_buf_fini) struct mt_buf file = MT_BUF_INIT(16 << 20);
+        struct rig rig;
+        struct mt_model_card card;
+        assert_int_equal(mt_file_read(LAB, 16 << 20, &file, NULL), MT_OK);
+        size_t at = mt_str_find(mt_buf_str(&file), mt_str_of(table[i].key));
+        memcpy(file.at + at + strlen(table[i].key) + 4, &table[i].count, 4);
+        assert_int_equal(mt_file_write(BROKEN, mt_buf_str(&file), 0600, NULL), MT_OK);
+        rig_open(&rig, (struct mt_local_model){.path = MT_STR(BROKEN)},
+                 (struct mt_local_opts){0});
+        mt_rc rc = rig.engine->ops->describe(rig.engine, MT_STR("lab"), &card, NULL);
+        mt_check_row(table[i].key, rc == (table[i].is_known ? MT_E_UNSUPPORTED : MT_OK));
+        if (!table[i].is_known) {
+            struct rig_call call;
+            ask(&rig, &call);
+            mt_check_row(table[i].key, !call.is_ok);
+            rig_call_fini(&call);
+        }
+        rig_close(&rig);
+        assert_int_equal(mt_file_remove(BROKEN, NULL), MT_OK);
+    }
+}
+
 static void missing_files_are_refused_at_start(void **state)
 {
     (void)state;
@@ -364,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_models_fail_their_requests_with_words),
+        cmocka_unit_test(counts_that_no_model_has_are_refused),
         cmocka_unit_test(missing_files_are_refused_at_start),
         cmocka_unit_test(idle_models_go_away_and_come_back),
         cmocka_unit_test(several_models_answer_at_once_and_the_table_can_change),
