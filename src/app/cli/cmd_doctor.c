@@ -100,8 +100,10 @@ static void check_port(struct doctor *d, const struct mt_config *config)
             (unsigned)config->listen_port);
     else
         say(d, "port",
-            failed == EACCES ? "take a port above 1023: motet up --listen 127.0.0.1:7700"
-                             : "take another one: motet up --listen 127.0.0.1:7701",
+            failed == EACCES
+                ? "take a port above 1023: motet up --listen 127.0.0.1:7700"
+                : "take another one: motet up --listen 127.0.0.1:7701 (a node whose data "
+                  "folder was deleted still has it? its /healthz says ledger_lost)",
             "%.*s:%u: %s", MT_STR_ARG(config->listen_host), (unsigned)config->listen_port,
             strerror(failed));
 }

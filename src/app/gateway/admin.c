@@ -15,7 +15,11 @@ static void answer_text(struct session *s, const char *type, struct mt_str text)
 
 void handle_health(struct session *s)
 {
-    answer_text(s, "application/json", MT_STR("{\"status\":\"ok\"}\n"));
+    bool is_lost = mt_ledger_is_lost(s->gw->deps.ledger);
+
+    answer_text(s, "application/json",
+                is_lost ? MT_STR("{\"status\":\"ledger_lost\"}\n")
+                        : MT_STR("{\"status\":\"ok\"}\n"));
 }
 
 void handle_ollama_root(struct session *s)
@@ -107,6 +111,9 @@ static void write_ledger(struct mt_ledger *ledger, struct mt_buf *out)
     metrics_sample(out, "motet_ledger_backlog_bytes", NULL, stats.backlog_bytes);
     metrics_head(out, "motet_ledger_trouble_total", "counter", "Failed syncs and batches.");
     metrics_sample(out, "motet_ledger_trouble_total", NULL, stats.trouble_n);
+    metrics_head(out, "motet_ledger_lost", "gauge",
+                 "1 while the ledger's files are deleted or replaced.");
+    metrics_sample(out, "motet_ledger_lost", NULL, mt_ledger_is_lost(ledger));
 }
 
 void handle_metrics(struct session *s)
@@ -162,6 +169,7 @@ void handle_status(struct session *s)
     mt_jw_kcstr(&w, "version", s->gw->deps.version);
     mt_jw_kstr(&w, "config", s->board->config->file);
     mt_jw_kstr(&w, "data_dir", s->board->config->data_dir);
+    mt_jw_kbool(&w, "ledger_lost", mt_ledger_is_lost(s->gw->deps.ledger));
     mt_jw_ki64(&w, "in_flight", (int64_t)s->gw->sessions_n);
     mt_jw_ki64(&w, "keys", (int64_t)s->board->keys_n);
     mt_jw_kstr(&w, "default_model", s->board->table.default_model);

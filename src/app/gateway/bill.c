@@ -159,6 +159,8 @@ mt_rc bill_reserve(struct session *s, int64_t input_n, int64_t output_n, bool is
     const struct mt_route_target *first = &s->ask->plan.targets[0];
     struct mt_limit_hit hit = {0};
 
+    if (s->board->config->strict_sync && mt_ledger_is_lost(s->gw->deps.ledger))
+        return MT_FAIL(err, MT_E_BUSY, "%s", SESSION_LOST);
     dearest(s);
     bill->is_limited = bill_is_limited(s);
     bill->may_cut = bill->is_limited && !is_bounded;

@@ -169,6 +169,7 @@ struct ask {
 };
 
 /* session.c */
+#define SESSION_LOST "the files of this node's accounts were deleted: it has to be started anew"
 void session_answer_json(struct session *s, int status, const struct mt_buf *body);
 void session_fail(struct session *s, const struct mt_chat_error *error);
 void session_fail_rc(struct session *s, const struct mt_err *err);

@@ -160,6 +160,34 @@ void session_conclude(struct session *s, const char *content_type, struct mt_buf
         conclude_now(s);
 }
 
+/* The row will not be on disk: a whole answer becomes an error, a stream never gets its end. */
+static void refuse_held(struct session *s)
+{
+    const struct mt_chat_codec *codec = mt_chat_codec(s->route->dialect);
+    const struct mt_chat_error error = {
+        .kind = MT_CHAT_ERR_OVERLOADED, .message = MT_STR(SESSION_LOST), .retry_after_ms = -1};
+
+    if (s->is_streaming) {
+        mt_http_abort(s->x);
+        return;
+    }
+    mt_buf_clear(&s->held);
+    codec->encode_error(&error, &s->held);
+    mt_http_answer_take(s->x, codec->error_status(&error), "application/json", &s->held);
+}
+
+void mt_gateway_lost(struct mt_gateway *gw)
+{
+    for (struct session *s = gw->sessions, *next; s != NULL; s = next) {
+        next = s->next;
+        if (!s->is_held)
+            continue;
+        s->is_held = false;
+        if (!s->is_gone)
+            refuse_held(s);
+    }
+}
+
 void mt_gateway_synced(struct mt_gateway *gw, uint64_t seq)
 {
     if (seq > gw->synced_seq)

@@ -21,7 +21,7 @@
 #include "system/file.h"
 #include "system/log.h"
 
-enum { MODELS_MAX = 256 };
+enum { MODELS_MAX = 256, TROUBLE_EVERY_MS = 1000 };
 
 struct node {
     const struct mt_node_opts *opts;
@@ -36,7 +36,8 @@ struct node {
     struct mt_gateway *gateway;
     struct mt_secret admin;
     _Atomic uint64_t synced_seq;
-    _Atomic bool is_strict; /* answers wait for synced_seq; a reload may change it */
+    int64_t trouble_told_ms; /* the ledger's thread's */
+    _Atomic bool is_strict;  /* answers wait for synced_seq; a reload may change it */
     bool is_stopping;
 };
 
@@ -136,11 +137,27 @@ static mt_rc make_admin_token(struct node *node, struct mt_err *err)
     return mt_file_write(path, mt_secret_view(&node->admin), 0600, err);
 }
 
+static void trouble_on_loop(void *arg)
+{
+    struct node *node = arg;
+
+    if (node->gateway != NULL && node->ledger != NULL && mt_ledger_is_lost(node->ledger))
+        mt_gateway_lost(node->gateway);
+}
+
+/* On the ledger's thread. */
 static void ledger_trouble(void *arg, const struct mt_err *trouble)
 {
     struct node *node = arg;
 
-    mt_log(node->log, MT_LOG_ERROR, "ledger", "not_written", MT_LOG_ERR(trouble));
+    int64_t now_ms = mt_env_now_mono_ns(mt_env_real()) / 1000000;
+
+    if (node->trouble_told_ms == 0 || now_ms - node->trouble_told_ms >= TROUBLE_EVERY_MS) {
+        node->trouble_told_ms = now_ms;
+        mt_log(node->log, MT_LOG_ERROR, "ledger", "not_written", MT_LOG_ERR(trouble));
+    }
+    if (atomic_load(&node->is_strict))
+        (void)mt_loop_post(node->loop, trouble_on_loop, node, NULL);
 }
 
 static void synced_on_loop(void *arg)

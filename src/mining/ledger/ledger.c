@@ -3,9 +3,11 @@
  * ledger; the table is its alone from then on. */
 #include "ledger/ledger.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -25,6 +27,13 @@ enum {
     RETRY_MS = 1000,
 };
 
+/* A file by name, and which one it was when it was opened. */
+struct named_file {
+    char *path; /* owned */
+    dev_t device;
+    ino_t inode;
+};
+
 struct mt_ledger {
     struct mt_ledger_opts opts; /* limits and dir are not kept */
     struct mt_env *env;
@@ -35,7 +44,44 @@ struct mt_ledger {
     pthread_mutex_t id_lock;
     struct mt_id_gen ids;
     _Atomic int64_t rows_n, trouble_n;
+    struct named_file files[2]; /* journal, database */
 };
+
+/* ---- its files ---- */
+
+static mt_rc remember(struct named_file *file, struct mt_err *err)
+{
+    struct stat found;
+
+    if (stat(file->path, &found) != 0)
+        return MT_FAIL_SYS(err, mt_rc_of_errno(errno), errno, "'%s'", file->path);
+    file->device = found.st_dev;
+    file->inode = found.st_ino;
+    return MT_OK;
+}
+
+static bool is_there(const struct named_file *file)
+{
+    struct stat found;
+
+    return stat(file->path, &found) == 0 && found.st_dev == file->device &&
+           found.st_ino == file->inode;
+}
+
+/* NULL when all is well. */
+static const char *lost_file(const struct mt_ledger *l)
+{
+    for (size_t i = 0; i < MT_ARRAY_LEN(l->files); i++) {
+        if (!is_there(&l->files[i]))
+            return l->files[i].path;
+    }
+    return NULL;
+}
+
+bool mt_ledger_is_lost(struct mt_ledger *l)
+{
+    return lost_file(l) != NULL;
+}
 
 /* ---- the thread ---- */
 
@@ -48,10 +94,17 @@ static void tell_trouble(struct mt_ledger *l, const struct mt_err *trouble)
 
 static void sync_journal(struct mt_ledger *l)
 {
+    const char *lost = lost_file(l);
     struct mt_err trouble = {0};
     uint64_t synced = 0;
 
-    if (mt_journal__sync(l->journal, &synced, &trouble) != MT_OK)
+    if (lost != NULL) {
+        (void)MT_FAIL(&trouble, MT_E_NOTFOUND,
+                      "'%s' was deleted or replaced: what this node accounts for is lost when "
+                      "it ends; start it anew",
+                      lost);
+        tell_trouble(l, &trouble);
+    } else if (mt_journal__sync(l->journal, &synced, &trouble) != MT_OK)
         tell_trouble(l, &trouble); /* what is not synced is not acknowledged as such */
     else if (l->opts.on_synced != NULL)
         l->opts.on_synced(l->opts.arg, synced);
@@ -316,17 +369,19 @@ static void draw(void *env, void *to, size_t n)
 static mt_rc open_files(struct mt_ledger *l, const struct mt_ledger_opts *opts,
                         struct mt_err *err)
 {
-    MT_CLEANUP(mt_freep) char *journal_path = mt_path_join(opts->dir, "ledger.journal");
-    MT_CLEANUP(mt_freep) char *store_path = mt_path_join(opts->dir, MT_STORE_FILE);
     size_t bytes = opts->journal_bytes > 0 ? opts->journal_bytes : JOURNAL_DEFAULT;
 
-    if (journal_path == NULL || store_path == NULL)
+    l->files[0].path = mt_path_join(opts->dir, "ledger.journal");
+    l->files[1].path = mt_path_join(opts->dir, MT_STORE_FILE);
+    if (l->files[0].path == NULL || l->files[1].path == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "ledger");
     if (bytes < JOURNAL_MIN || bytes > JOURNAL_MAX)
         return MT_FAIL(err, MT_E_INVALID, "journal of %zu bytes: expected %d to %d", bytes,
                        JOURNAL_MIN, JOURNAL_MAX);
-    MT_TRY(mt_store__open(store_path, &l->store, err));
-    MT_TRY(mt_journal__open(journal_path, bytes / PAGE * PAGE, &l->journal, err));
+    MT_TRY(mt_store__open(l->files[1].path, &l->store, err));
+    MT_TRY(mt_journal__open(l->files[0].path, bytes / PAGE * PAGE, &l->journal, err));
+    for (size_t i = 0; i < MT_ARRAY_LEN(l->files); i++)
+        MT_TRY(remember(&l->files[i], err));
     return mt_dir_sync(opts->dir, err);
 }
 
@@ -378,6 +433,8 @@ void mt_ledger_close(struct mt_ledger *l)
     mt_journal__close(l->journal);
     mt_store__close(l->store);
     mt_account_free(l->account);
+    for (size_t i = 0; i < MT_ARRAY_LEN(l->files); i++)
+        mt_free(l->files[i].path);
     pthread_mutex_destroy(&l->id_lock);
     mt_free(l);
 }

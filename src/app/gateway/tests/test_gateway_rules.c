@@ -488,6 +488,54 @@ static void strict_answers_end_when_their_row_is_on_disk(void **state)
     call_fini(&call);
 }
 
+/* Somebody deletes the data folder under the node; then puts the file back. */
+static void a_deleted_ledger_is_told_everywhere(void **state)
+{
+    static const char *const paths[] = {"/v1/chat/completions", "/v1/messages", "/api/chat"};
+    static const int statuses[] = {503, 529, 503}; /* each dialect's own */
+    bool is_strict = rig.gw->board->config->strict_sync;
+    char path[128], aside[128];
+    struct call call;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/ledger.journal", rig.dir);
+    snprintf(aside, sizeof aside, "%s/aside", rig.dir);
+    if (is_strict) { /* one is held when it happens */
+        rig.syncs = false;
+        rig_chat(&rig, &call, openai, "one", false, NULL, NULL);
+        rig_until(&rig, is_held, NULL);
+        assert_int_equal(rename(path, aside), 0);
+        mt_gateway_lost(rig.gw);
+        rig_until_over(&call);
+        assert_int_equal(call.status, 503);
+        assert_false(call_has(&call, "w2 "));
+        call_fini(&call);
+        rig.syncs = true;
+    } else {
+        assert_int_equal(rename(path, aside), 0);
+    }
+    for (size_t i = 0; i < MT_ARRAY_LEN(paths); i++) {
+        rig_chat(&rig, &call, paths[i], "one", i % 2, NULL, NULL);
+        rig_until_over(&call);
+        assert_int_equal(call.status, is_strict ? statuses[i] : 200);
+        assert_true(!is_strict || call_has(&call, "were deleted"));
+        call_fini(&call);
+    }
+    rig_send(&rig, &call, "GET", "/healthz", NULL, NULL);
+    rig_until_over(&call);
+    assert_true(call_has(&call, "ledger_lost"));
+    call_fini(&call);
+    rig_send(&rig, &call, "GET", "/metrics", NULL, NULL);
+    rig_until_over(&call);
+    assert_true(call_has(&call, "\nmotet_ledger_lost 1\n"));
+    call_fini(&call);
+    assert_int_equal(rename(aside, path), 0);
+    rig_chat(&rig, &call, openai, "one", false, NULL, NULL);
+    rig_until_over(&call);
+    assert_int_equal(call.status, 200);
+    call_fini(&call);
+}
+
 /* ------------------------------------------------------------------ no memory */
 
 static const struct sweep {
@@ -550,6 +598,8 @@ int main(void)
         TEST(a_repeated_request_is_answered_from_the_cache, up_with_cache),
         TEST(nothing_is_cached_unless_told_so, up),
         TEST(strict_answers_end_when_their_row_is_on_disk, up_strict),
+        TEST(a_deleted_ledger_is_told_everywhere, up),
+        TEST(a_deleted_ledger_is_told_everywhere, up_strict),
         TEST(a_request_survives_any_lack_of_memory, up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -248,6 +249,47 @@ static void a_limit_behind_an_alias_survives_a_restart(void **state)
     mt_account_look(account, sim.wall_ms, MT_STR("team"), MT_STR(""), MT_WINDOW_DAY, &used);
     assert_true(used.used[MT_LIMIT_REQUESTS] == 2 && used.used[MT_LIMIT_MONEY] == 14000);
     mt_ledger_close(ledger);
+}
+
+static void count_trouble(void *arg, const struct mt_err *trouble)
+{
+    if (trouble->rc == MT_E_NOTFOUND)
+        atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+/* Both ways to lose them: no file of that name, and another one. */
+static void deleted_files_are_told_and_nothing_counts_as_synced(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"ledger.journal", "ledger.db"};
+    struct mt_ledger_row row = some_row();
+    struct mt_err err = {0};
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(names); i++) {
+        atomic_int troubles = 0;
+        struct mt_ledger_opts opts = {.on_trouble = count_trouble, .arg = &troubles};
+        struct mt_ledger *ledger = open_with(opts, NULL);
+        char path[512], aside[512];
+        uint64_t seq = 0;
+
+        (void)snprintf(path, sizeof path, "%s/%s", test_dir, names[i]);
+        (void)snprintf(aside, sizeof aside, "%s/aside", test_dir);
+        assert_false(mt_ledger_is_lost(ledger));
+        assert_int_equal(rename(path, aside), 0);
+        assert_true(mt_ledger_is_lost(ledger));
+        FILE *other = fopen(path, "w");
+        assert_non_null(other);
+        (void)fclose(other);
+        assert_true(mt_ledger_is_lost(ledger));
+        assert_int_equal(mt_ledger_note(ledger, &row, NULL, &seq, &err), MT_OK);
+        assert_int_equal(mt_ledger_wait(ledger, seq, 200, &err), MT_E_TIMEOUT);
+        assert_true(atomic_load(&troubles) > 0);
+        assert_int_equal(rename(aside, path), 0); /* back again */
+        assert_false(mt_ledger_is_lost(ledger));
+        assert_int_equal(mt_ledger_note(ledger, &row, NULL, &seq, &err), MT_OK);
+        assert_int_equal(mt_ledger_wait(ledger, seq, WAIT_MS, &err), MT_OK);
+        mt_ledger_close(ledger);
+    }
 }
 
 struct seen {
@@ -577,6 +619,7 @@ int main(void)
         IN_DIR(what_was_open_becomes_interrupted_with_what_is_known),
         IN_DIR(a_budget_survives_a_restart),
         IN_DIR(a_limit_behind_an_alias_survives_a_restart),
+        IN_DIR(deleted_files_are_told_and_nothing_counts_as_synced),
         IN_DIR(totals_agree_with_the_rows),
         IN_DIR(a_full_disk_stops_new_requests_and_loses_none),
         IN_DIR(a_damaged_table_is_told_and_nothing_is_lost),

@@ -48,6 +48,10 @@ uint16_t mt_gateway_port(const struct mt_gateway *gateway);
 /** The ledger's rows up to seq are on disk (strict_sync waits for that). */
 void mt_gateway_synced(struct mt_gateway *gateway, uint64_t seq);
 
+/** The ledger's files are gone (mt_ledger_is_lost): under strict_sync nobody is told that an
+ * answer is complete, and no more is begun (503). */
+void mt_gateway_lost(struct mt_gateway *gateway);
+
 /** Stop accepting; done(ctx) when no request is in flight. After the configuration's drain_ms
  * what still is gets its dialect's error ending (settled as interrupted), and a moment to take
  * it. */

@@ -15,12 +15,14 @@
  *
  * In the folder: ledger.journal, ledger.db. One process at a time may have it open; readers of
  * the database (ledger/reader.h) may be many. Nobody else may shorten the journal's file: its
- * pages are memory of the node.
+ * pages are memory of the node. Files that were deleted under it are noticed at the next sync.
  *
  * Thread rule: any thread, after open and before close; a struct mt_ledger_entry belongs to its
  * request. begin, extend, end and note take a few microseconds and never wait for a disk. */
 #ifndef MT_LEDGER_LEDGER_H
 #define MT_LEDGER_LEDGER_H
+
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "crypto/id.h"
@@ -129,5 +131,11 @@ struct mt_ledger_stats {
     int64_t backlog_bytes; /* in the journal, not yet in the table */
 };
 void mt_ledger_stats(struct mt_ledger *ledger, struct mt_ledger_stats *out);
+
+/** Are the files gone, or others in their place? Then everything is written to files without a
+ *  name and lost when the process ends: nothing counts as synced (on_synced is silent, and so
+ *  mt_ledger_wait), and on_trouble says so. Looked up now, two calls of stat. Files that come
+ *  back end it. */
+bool mt_ledger_is_lost(struct mt_ledger *ledger);
 
 #endif
