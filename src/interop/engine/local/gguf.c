@@ -88,6 +88,7 @@ struct context {
     int64_t file_bytes;
     uint64_t alignment;
     int64_t file_type;
+    int64_t experts_n, experts_used_n; /* used: -1 = one number per layer */
     uint64_t type_elements[MT_ARRAY_LEN(blocks)];
 };
 
@@ -282,6 +283,18 @@ static mt_rc check_count(const struct context *c, struct mt_str key, const struc
     return MT_OK;
 }
 
+/* The same of numbers that belong together. */
+static mt_rc check_experts(const struct context *c, struct mt_err *err)
+{
+    int64_t least = c->experts_n > 0 ? 1 : 0;
+
+    if (c->experts_used_n == -1 ||
+        (c->experts_used_n >= least && c->experts_used_n <= c->experts_n))
+        return MT_OK;
+    return MT_FAIL(err, MT_E_UNSUPPORTED, "GGUF header: %lld of %lld experts are used",
+                   (long long)c->experts_used_n, (long long)c->experts_n);
+}
+
 static mt_rc note(struct context *c, struct mt_str key, const struct value *value,
                   struct mt_err *err)
 {
@@ -295,6 +308,10 @@ static mt_rc note(struct context *c, struct mt_str key, const struct value *valu
     }
     if (mt_str_is(key, "general.file_type"))
         c->file_type = count_of(value);
+    if (mt_str_ends(key, MT_STR(".expert_count")))
+        c->experts_n = count_of(value);
+    if (mt_str_ends(key, MT_STR(".expert_used_count")))
+        c->experts_used_n = value->type == T_ARRAY ? -1 : count_of(value);
     if (mt_str_is(key, "tokenizer.ggml.tokens"))
         out->vocabulary_n = count_of(value);
     if (mt_str_ends(key, MT_STR("fim_pre_token_id")) ||
@@ -330,7 +347,7 @@ static mt_rc read_keys(struct context *c, uint64_t n, struct mt_err *err)
         c->out->heads_kv_n = heads_n;
     if (c->out->head_dims == 0 && heads_n > 0)
         c->out->head_dims = c->out->embedding_dims / heads_n;
-    return MT_OK;
+    return check_experts(c, err);
 }
 
 /* Bytes of a tensor, or 0 when its type is not known here; false on overflow. */

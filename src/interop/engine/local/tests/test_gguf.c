@@ -128,6 +128,51 @@ static void cut_at_any_place_it_asks_for_more_or_says_cut(void **state)
     assert_int_equal(parse(all, (int64_t)all.len, &gguf, &err), MT_OK);
 }
 
+/* llama.cpp ends the process over numbers that contradict each other. */
+static void experts_agree_with_each_other(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t experts, used; /* < 0: unsaid */
+        mt_rc rc;
+    } table[] = {
+        {"none", -1, -1, MT_OK},
+        {"both", 8, 2, MT_OK},
+        {"all used", 8, 8, MT_OK},
+        {"zeros", 0, 0, MT_OK},
+        {"too many", 1025, 2, MT_E_UNSUPPORTED},
+        {"more used", 2, 8, MT_E_UNSUPPORTED},
+        {"none used", 8, 0, MT_E_UNSUPPORTED},
+        {"unsaid use", 8, -1, MT_E_UNSUPPORTED},
+        {"use of none", -1, 2, MT_E_UNSUPPORTED},
+    };
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(table); i++) {
+        MT_CLEANUP(mt_buf_fini) struct mt_buf b = MT_BUF_INIT(4096);
+        struct mt_gguf gguf;
+        mt_buf_add_cstr(&b, "GGUF");
+        u32(&b, 3);
+        u64(&b, 0);
+        u64(&b, 1u + (table[i].experts >= 0) + (table[i].used >= 0));
+        text(&b, "general.architecture");
+        u32(&b, 8);
+        text(&b, "llama");
+        if (table[i].experts >= 0) {
+            text(&b, "llama.expert_count");
+            u32(&b, 4);
+            u32(&b, (uint32_t)table[i].experts);
+        }
+        if (table[i].used >= 0) {
+            text(&b, "llama.expert_used_count");
+            u32(&b, 4);
+            u32(&b, (uint32_t)table[i].used);
+        }
+        mt_check_row(table[i].name,
+                     parse(mt_buf_str(&b), (int64_t)b.len, &gguf, NULL) == table[i].rc);
+    }
+}
+
 static void lying_numbers_are_found(void **state)
 {
     (void)state;
@@ -208,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_labs_model_tells_of_itself),
         cmocka_unit_test(cut_at_any_place_it_asks_for_more_or_says_cut),
+        cmocka_unit_test(experts_agree_with_each_other),
         cmocka_unit_test(lying_numbers_are_found),
         cmocka_unit_test(no_model_file_is_said_so),
         cmocka_unit_test(reading_survives_any_failed_allocation),
