@@ -23,12 +23,10 @@ static mt_rc read_inputs(const struct mt_json *body, const char *key,
 
     if (mt_json_type(input) <= MT_JSON_NULL)
         return MT_FAIL(err, MT_E_INVALID, "%s: expected text, found nothing", key);
-    if (n > MT_EMBED_INPUTS_MAX)
-        return MT_FAIL(err, MT_E_INVALID, "%s: expected at most %d texts, found %zu", key,
+    if (n == 0 || n > MT_EMBED_INPUTS_MAX)
+        return MT_FAIL(err, MT_E_INVALID, "%s: expected 1 to %d texts, found %zu", key,
                        MT_EMBED_INPUTS_MAX, n);
     out->is_batch = mt_json_type(input) == MT_JSON_ARRAY;
-    if (n == 0)
-        return MT_OK;
     out->inputs = mt_arena_get(out->arena, n, sizeof *out->inputs);
     if (out->inputs == NULL)
         return mt_arena_fail(out->arena, err);

@@ -81,6 +81,7 @@ static void bad_questions_name_the_place(void **state)
     } rows[] = {
         {&mt_embed_ollama, "[]", "body: expected an object, found an array"},
         {&mt_embed_ollama, "{}", "input: expected text, found nothing"},
+        {&mt_embed_ollama, "{\"input\":[]}", "input: expected 1 to 2048 texts, found 0"},
         {&mt_embed_ollama, "{\"input\":[1]}", "input[0]: expected a string, found a number"},
         {&mt_embed_ollama, "{\"input\":{}}",
          "input: expected a string or an array of strings, found an object"},
