@@ -148,6 +148,14 @@ void mt_http__conn_refuse(struct mt_http_conn *conn, int status, const char *tex
         (void)mt_http__conn_send(conn, mt_buf_str(&page), MT_HTTP_PUSH); /* best effort */
 }
 
+bool mt_http__conn_is_cut_short(const struct mt_http_conn *conn)
+{
+    char next;
+
+    return conn->is_half_closed && conn->x.response == NULL && conn->tls == NULL &&
+           recv(conn->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void mt_http__conn_cut(struct mt_http_conn *conn)
 {
     (void)shutdown(conn->fd, SHUT_RDWR); /* MHD sees the hang-up */
@@ -190,7 +198,8 @@ static void on_watch(uv_poll_t *watch, int status, int events)
         (void)uv_poll_stop(watch); /* level-triggered: it would fire for ever */
         conn->watched = 0;
         conn->is_half_closed = true;
-        if (x->step == MT_HTTP_STEP_WAITING || x->step == MT_HTTP_STEP_STREAM)
+        if (x->step == MT_HTTP_STEP_WAITING || x->step == MT_HTTP_STEP_STREAM ||
+            (x->step == MT_HTTP_STEP_REQUEST && mt_http__conn_is_cut_short(conn)))
             mt_http__gone(x);
         return;
     }

@@ -149,6 +149,9 @@ int64_t mt_http__conn_send(struct mt_http_conn *conn, struct mt_str bytes,
 void mt_http__conn_cork(struct mt_http_conn *conn, bool is_corked);
 /** Write an error answer where MHD gives no chance to; the caller closes the connection. */
 void mt_http__conn_refuse(struct mt_http_conn *conn, int status, const char *text);
+/** Has the client left before its request was complete, with all it said read? MHD does not see
+ *  an end that comes together with the last bytes: it hears of both at once and reads once. */
+bool mt_http__conn_is_cut_short(const struct mt_http_conn *conn);
 /** Wake MHD so that it finds the connection closed. */
 void mt_http__conn_cut(struct mt_http_conn *conn);
 /** Look for the client's leaving, and for room in the socket when asked to. */

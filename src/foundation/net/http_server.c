@@ -222,6 +222,7 @@ static enum MHD_Result take_head(struct mt_http_conn *conn, const char *version)
         x->is_told = true;
         server->open_n++;
         server->ops.on_headers(server->ctx, x);
+        mt_http__conn_watch(conn);
     }
     if (x->is_dying)
         return MHD_NO;
@@ -245,6 +246,8 @@ static enum MHD_Result take_body(struct mt_http_conn *conn, struct mt_str bytes)
     mt_http__conn_phase(conn, MT_HTTP_PHASE_BODY);
     if (!x->is_answered && server->ops.on_body != NULL)
         server->ops.on_body(server->ctx, x, bytes);
+    if (!x->is_dying && mt_http__conn_is_cut_short(conn))
+        mt_http__gone(x);
     return x->is_dying ? MHD_NO : MHD_YES;
 }
 

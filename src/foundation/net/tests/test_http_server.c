@@ -206,6 +206,36 @@ static void the_owner_hears_at_once_of_clients_that_leave(void **state)
         check_gone(&gone_rows[i]);
 }
 
+/* All a client had to say, its farewell too, is there before the server first looks. */
+static void farewells_that_come_with_the_request_are_heard(void **state)
+{
+    (void)state;
+    static const struct rig_raw rows[] = {
+        {.send = "GET /hold HTTP/1.1\r\n" HOST "\r\n", .until = "", .half_closes = true},
+        {.send = "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc", .until = ""},
+        {.send = "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc", .until = ""},
+        {.send = "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
+         .until = ""},
+    };
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        struct rig rig;
+        static struct rig_raw peer;
+
+        rig_up(&rig, NULL, NULL);
+        peer = rows[i];
+        rig_raw_start(&rig, &peer);
+        rig_raw_join(&peer);
+        int64_t began_ns = mt_loop_clock_ns();
+        wait_for_gone(&rig);
+        rig_run(&rig);
+        if (rig.gone_n != 1 || rig.gone_at_ns - began_ns > 1000000000)
+            fail_msg("row %zu: %u times gone, after %lld ms", i, rig.gone_n,
+                     (long long)((rig.gone_at_ns - began_ns) / 1000000));
+        rig_down(&rig);
+    }
+}
+
 /* So long that the exchange has been suspended. */
 static void suspended_exchanges_notice_it_too(void **state)
 {
@@ -555,6 +585,7 @@ int main(void)
         cmocka_unit_test(slow_readers_hold_the_stream_back),
         cmocka_unit_test(pieces_are_chunks_of_their_own),
         cmocka_unit_test(the_owner_hears_at_once_of_clients_that_leave),
+        cmocka_unit_test(farewells_that_come_with_the_request_are_heard),
         cmocka_unit_test(suspended_exchanges_notice_it_too),
         cmocka_unit_test(late_answers_arrive),
         cmocka_unit_test(aborted_answers_are_seen_as_incomplete),
