@@ -600,6 +600,12 @@ static void told_synced(void *arg)
         mt_gateway_synced(rig->gw, __atomic_load_n(&rig->synced_seq, __ATOMIC_SEQ_CST));
 }
 
+void rig_sync(struct rig *rig)
+{
+    rig->syncs = true;
+    told_synced(rig);
+}
+
 static void on_synced(void *arg, uint64_t seq)
 {
     struct rig *rig = arg;

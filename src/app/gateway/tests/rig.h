@@ -62,7 +62,7 @@ struct rig {
     bool (*is_so)(void *arg);
     void *is_so_arg;
     bool is_late;
-    bool syncs; /* mt_gateway_synced is told */
+    bool syncs; /* mt_gateway_synced is told; set again by rig_sync() */
     uint64_t synced_seq;
     int64_t rows_n; /* expected in the ledger */
     unsigned stops_n, reloads_n, drained_n;
@@ -96,6 +96,8 @@ void rig_release(struct rig *rig);
 /** Run the loop until is_so(arg). */
 void rig_until(struct rig *rig, bool (*is_so)(void *arg), void *arg);
 void rig_until_over(struct call *call);
+/** Tell the gateway of the syncs that rig->syncs held back, and of all to come. */
+void rig_sync(struct rig *rig);
 void rig_until_piece(struct call *call);
 void rig_until_asked(struct rig *rig, char name, unsigned n);
 /** ... nobody is being served any more, neither here nor upstream. */

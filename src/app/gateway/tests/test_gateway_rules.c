@@ -474,8 +474,8 @@ static void strict_answers_end_when_their_row_is_on_disk(void **state)
         rig_chat(&rig, &call, openai, "one", stream, NULL, NULL);
         rig_until(&rig, is_held, NULL);
         assert_false(call.is_over);
-        rig.syncs = true;
-        rig_until_over(&call); /* told again by whoever syncs next */
+        rig_sync(&rig);
+        rig_until_over(&call);
         assert_int_equal(call.status, 200);
         assert_true(call_has(&call, "w2 "));
         call_fini(&call);
