@@ -654,7 +654,13 @@ static void must(mt_rc rc, const struct mt_err *err)
 
 void rig_up(struct rig *rig, const char *yaml)
 {
+    rig_up_with(rig, yaml, &(struct rig_opts){0});
+}
+
+void rig_up_with(struct rig *rig, const char *yaml, const struct rig_opts *opts)
+{
     const struct mt_config *config = NULL;
+    char responses[128];
     struct mt_err err = {0};
 
     memset(rig, 0, sizeof *rig);
@@ -676,14 +682,21 @@ void rig_up(struct rig *rig, const char *yaml)
                             &rig->server, &err),
          &err);
     const struct mt_ledger_opts ledger = {
-        .dir = rig->dir, .sync_ms = 5, .on_synced = on_synced, .arg = rig};
+        .dir = rig->dir,
+        .journal_bytes = opts->journal_bytes,
+        .sync_ms = 5,
+        .on_synced = on_synced,
+        .arg = rig,
+    };
     must(mt_ledger_open(&ledger, &rig->ledger, NULL, &err), &err);
     rig_open_with(rig, yaml, &config);
+    snprintf(responses, sizeof responses, "%s/responses.db", rig->dir);
     const struct mt_gateway_deps deps = {
         .loop = rig->loop,
         .env = mt_env_real(),
         .client = rig->client,
         .ledger = rig->ledger,
+        .responses_path = opts->has_store ? responses : NULL,
         .version = "test",
         .admin_token = MT_STR("admin-token"),
         .on_stop = on_stop,
@@ -711,8 +724,9 @@ static void check_account(struct rig *rig)
 
 static void remove_dir(const struct rig *rig)
 {
-    static const char *const names[] = {"ledger.db", "ledger.db-wal", "ledger.db-shm",
-                                        "ledger.journal", "motet.yaml"};
+    static const char *const names[] = {
+        "ledger.db", "ledger.db-wal", "ledger.db-shm",    "ledger.journal",  "motet.yaml",
+        "aside",     "responses.db",  "responses.db-wal", "responses.db-shm"};
     char path[128];
 
     for (size_t i = 0; i < MT_ARRAY_LEN(names); i++) {

@@ -82,6 +82,11 @@ struct call {
 
 /** yaml: "@PORT@" is the upstreams' port. */
 void rig_up(struct rig *rig, const char *yaml);
+struct rig_opts {
+    size_t journal_bytes; /* 0 = the ledger's */
+    bool has_store;       /* of Responses */
+};
+void rig_up_with(struct rig *rig, const char *yaml, const struct rig_opts *opts);
 /** Checks what must hold at the end of every test, and closes. */
 void rig_down(struct rig *rig);
 void rig_open_with(struct rig *rig, const char *yaml, const struct mt_config **out);
