@@ -193,10 +193,6 @@ mt_rc mt_config__defaults(const struct mt_config__group *group, void *object,
 struct mt_config__origin *mt_config__origins(const struct mt_config__group *group,
                                              struct mt_arena *arena);
 
-/** Copy deeply what an object of the group points to into arena. */
-mt_rc mt_config__own(const struct mt_config__group *group, void *object, struct mt_arena *arena,
-                     struct mt_err *err);
-
 /* ---------------------------------------------------------------- loading */
 
 /* One load on its way. */

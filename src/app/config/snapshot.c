@@ -125,11 +125,14 @@ static mt_rc own_text(struct mt_str *text, struct mt_arena *arena, struct mt_err
     return MT_OK;
 }
 
+static mt_rc own(const struct mt_config__group *group, void *object, struct mt_arena *arena,
+                 struct mt_err *err);
+
 static mt_rc own_entry(const struct mt_config__key *key, void *entry, struct mt_arena *arena,
                        struct mt_err *err)
 {
     if (key->type == TYPE_ITEMS)
-        return mt_config__own(key->items, entry, arena, err);
+        return own(key->items, entry, arena, err);
     struct mt_str *texts = entry; /* one, or the name and value of a header */
     MT_TRY(own_text(&texts[0], arena, err));
     return key->type == TYPE_HEADERS ? own_text(&texts[1], arena, err) : MT_OK;
@@ -160,8 +163,9 @@ static mt_rc own_list(const struct mt_config__key *key, void *object, struct mt_
     return MT_OK;
 }
 
-mt_rc mt_config__own(const struct mt_config__group *group, void *object, struct mt_arena *arena,
-                     struct mt_err *err)
+/* Copy deeply what an object of the group points to into arena. */
+static mt_rc own(const struct mt_config__group *group, void *object, struct mt_arena *arena,
+                 struct mt_err *err)
 {
     for (size_t i = 0; i < group->n; i++) {
         const struct mt_config__key *key = &group->keys[i];
@@ -240,7 +244,7 @@ static mt_rc append(const struct mt_config__key *key, struct mt_config__snapshot
             continue;
         memcpy(object, (const char *)more.at + i * group->size, group->size);
         MT_TRY(fill_zeros(group, object, err));
-        MT_TRY(mt_config__own(group, object, &made->arena, err));
+        MT_TRY(own(group, object, &made->arena, err));
         list.n++;
     }
     mt_config__put_list(key, &made->config, list);

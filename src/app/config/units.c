@@ -78,7 +78,7 @@ static const struct unit *find_unit(const struct unit *units, struct mt_str name
     return NULL;
 }
 
-bool mt_config__unit_read(const struct unit_kind *kind, struct mt_str text, int64_t *out)
+static bool unit_read(const struct unit_kind *kind, struct mt_str text, int64_t *out)
 {
     int64_t value;
     unsigned behind_n;
@@ -158,7 +158,7 @@ static mt_rc refuse(const struct unit_kind *kind, struct mt_str text, struct mt_
 mt_rc mt_config__unit_parse(const struct unit_kind *kind, struct mt_str text, int64_t *out,
                             struct mt_err *err)
 {
-    return mt_config__unit_read(kind, text, out) ? MT_OK : refuse(kind, text, err);
+    return unit_read(kind, text, out) ? MT_OK : refuse(kind, text, err);
 }
 
 mt_rc mt_config_duration(struct mt_str text, int64_t *out_ms, struct mt_err *err)

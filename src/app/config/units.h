@@ -22,9 +22,7 @@ extern const struct unit_kind mt_config__count;
 extern const struct unit_kind mt_config__money; /* nano-USD */
 extern const struct unit_kind mt_config__price; /* micro-USD */
 
-bool mt_config__unit_read(const struct unit_kind *kind, struct mt_str text, int64_t *out);
-
-/** mt_config__unit_read, or MT_E_INVALID "expected a duration such as ..., found '...'" */
+/** MT_OK, or MT_E_INVALID "expected a duration such as ..., found '...'" */
 mt_rc mt_config__unit_parse(const struct unit_kind *kind, struct mt_str text, int64_t *out,
                             struct mt_err *err);
 

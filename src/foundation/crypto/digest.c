@@ -14,7 +14,6 @@
 
 _Static_assert(sizeof(SHA256_CTX) <= sizeof(struct mt_sha256), "the state fits");
 _Static_assert(MT_DIGEST_BYTES == SHA256_DIGEST_LENGTH, "one size of digest");
-_Static_assert(MT_DIGEST_BYTES == crypto_auth_hmacsha256_BYTES, "one size of digest");
 
 void mt_sha256_begin(struct mt_sha256 *sha)
 {
@@ -44,19 +43,6 @@ struct mt_digest mt_sha256(struct mt_str text)
     mt_sha256_begin(&sha);
     mt_sha256_add(&sha, text);
     return mt_sha256_end(&sha);
-}
-
-struct mt_digest mt_hmac_sha256(struct mt_str key, struct mt_str text)
-{
-    crypto_auth_hmacsha256_state state;
-    struct mt_digest out;
-
-    crypto_auth_hmacsha256_init(&state, (const unsigned char *)(key.at ? key.at : ""), key.len);
-    if (text.len > 0)
-        crypto_auth_hmacsha256_update(&state, (const unsigned char *)text.at, text.len);
-    crypto_auth_hmacsha256_final(&state, out.at);
-    mt_wipe(&state, sizeof state);
-    return out;
 }
 
 bool mt_digest_eq(const struct mt_digest *a, const struct mt_digest *b)

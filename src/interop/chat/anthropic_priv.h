@@ -30,9 +30,7 @@ const char *mt_anthropic__stop_reason(enum mt_finish finish, struct mt_str stop_
                                       bool has_tools);
 enum mt_finish mt_anthropic__finish(const struct mt_json *stop_reason);
 
-const char *mt_anthropic__error_type(enum mt_chat_error_kind kind);
 int mt_anthropic__error_status(const struct mt_chat_error *error);
-void mt_anthropic__write_error(struct mt_jw *w, const struct mt_chat_error *error);
 void mt_anthropic__encode_error(const struct mt_chat_error *error, struct mt_buf *out);
 
 /* server role */
@@ -69,9 +67,6 @@ struct mt_anthropic__turns {
     unsigned calls_n, results_n; /* names for calls that came without */
 };
 mt_rc mt_anthropic__write_messages(struct mt_anthropic__turns *turns, struct mt_err *err);
-/** One block, or nothing when there is nothing to say. */
-mt_rc mt_anthropic__write_part(struct mt_anthropic__turns *turns, enum mt_chat_role role,
-                               const struct mt_chat_part *part, struct mt_err *err);
 
 mt_rc mt_anthropic__decoder_new(struct mt_arena *arena, void **state, struct mt_err *err);
 mt_rc mt_anthropic__decode_frame(void *state, const struct mt_frame *frame,

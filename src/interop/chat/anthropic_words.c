@@ -107,7 +107,7 @@ static const struct {
     [MT_CHAT_ERR_TIMEOUT] = {"timeout_error", 504},
 };
 
-const char *mt_anthropic__error_type(enum mt_chat_error_kind kind)
+static const char *error_type(enum mt_chat_error_kind kind)
 {
     return error_words[kind].type;
 }
@@ -117,12 +117,12 @@ int mt_anthropic__error_status(const struct mt_chat_error *error)
     return error->http_status == 405 ? 405 : error_words[error->kind].status;
 }
 
-void mt_anthropic__write_error(struct mt_jw *w, const struct mt_chat_error *error)
+static void write_error(struct mt_jw *w, const struct mt_chat_error *error)
 {
     mt_jw_object(w);
     mt_jw_kcstr(w, "type", "error");
     mt_jw_key(w, "error"), mt_jw_object(w);
-    mt_jw_kcstr(w, "type", mt_anthropic__error_type(error->kind));
+    mt_jw_kcstr(w, "type", error_type(error->kind));
     mt_jw_kstr(w, "message", error->message);
     mt_jw_end(w);
     mt_jw_key(w, "request_id"), mt_jw_null(w); /* the header carries it */
@@ -134,5 +134,5 @@ void mt_anthropic__encode_error(const struct mt_chat_error *error, struct mt_buf
     struct mt_jw w;
 
     mt_jw_begin(&w, out);
-    mt_anthropic__write_error(&w, error);
+    write_error(&w, error);
 }

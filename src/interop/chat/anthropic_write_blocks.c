@@ -204,8 +204,9 @@ static mt_rc write_result(struct mt_anthropic__turns *t, const struct mt_chat_pa
     return MT_OK;
 }
 
-mt_rc mt_anthropic__write_part(struct mt_anthropic__turns *t, enum mt_chat_role role,
-                               const struct mt_chat_part *part, struct mt_err *err)
+/* One block, or nothing when there is nothing to say. */
+static mt_rc write_part(struct mt_anthropic__turns *t, enum mt_chat_role role,
+                        const struct mt_chat_part *part, struct mt_err *err)
 {
     enum mt_chat_role turn = role == MT_ROLE_ASSISTANT ? MT_ROLE_ASSISTANT : MT_ROLE_USER;
 
@@ -292,7 +293,7 @@ mt_rc mt_anthropic__write_messages(struct mt_anthropic__turns *t, struct mt_err 
             has_named = true;
         }
         for (size_t p = 0; p < message->parts_n; p++)
-            MT_TRY(mt_anthropic__write_part(t, message->role, &message->parts[p], err));
+            MT_TRY(write_part(t, message->role, &message->parts[p], err));
     }
     if (t->is_open)
         mt_jw_end(t->w), mt_jw_end(t->w);

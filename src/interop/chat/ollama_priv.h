@@ -18,8 +18,6 @@ mt_rc mt_ollama__read_keep_alive(const struct mt_json *body, struct mt_opt_i64 *
 /** The options object and settings, written. */
 void mt_ollama__write_settings(const struct mt_chat_request *request, struct mt_jw *w,
                                struct mt_chat_notes *notes);
-/** Is it Ollama's own request, whose extras mean something to Ollama? */
-bool mt_ollama__is_native(const struct mt_chat_request *request);
 
 /* ollama_request.c: the server's decoders. */
 mt_rc mt_ollama__decode_chat(const struct mt_json *body, const struct mt_chat_route *route,

@@ -209,7 +209,8 @@ mt_rc mt_ollama__read_settings(const struct mt_json *body, struct mt_chat_reques
     return read_options(mt_json_get(body, "options"), out, err);
 }
 
-bool mt_ollama__is_native(const struct mt_chat_request *request)
+/* Is it Ollama's own request, whose extras mean something to Ollama? */
+static bool is_native(const struct mt_chat_request *request)
 {
     return request->dialect == MT_DIALECT_OLLAMA_CHAT ||
            request->dialect == MT_DIALECT_OLLAMA_GENERATE;
@@ -256,7 +257,7 @@ static void write_options(const struct mt_chat_request *request, struct mt_jw *w
     mt_jw_key(w, "options");
     mt_jw_object(w);
     write_sampling(request, w);
-    if (mt_ollama__is_native(request))
+    if (is_native(request))
         mt_chat__write_extras_under(request, "options.", w);
     mt_jw_end(w);
 }
@@ -307,7 +308,7 @@ void mt_ollama__write_settings(const struct mt_chat_request *request, struct mt_
             mt_jw_ki64(w, "top_logprobs", request->top_logprobs);
     }
     write_options(request, w);
-    mt_chat__write_extras(
-        request, mt_ollama__is_native(request) ? request->dialect : MT_DIALECT_OLLAMA_CHAT,
-        "ollama", w, notes);
+    mt_chat__write_extras(request,
+                          is_native(request) ? request->dialect : MT_DIALECT_OLLAMA_CHAT,
+                          "ollama", w, notes);
 }

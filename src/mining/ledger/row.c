@@ -77,7 +77,8 @@ int64_t *mt_row__number(struct mt_ledger_row *row, size_t i)
     return (int64_t *)(void *)((char *)row + mt_row__numbers[i].offset);
 }
 
-struct mt_str mt_row__fit(const struct mt_ledger_row *row, size_t i)
+/* The text within its maximum, cut at a character; for attempts "null" instead. */
+static struct mt_str fit(const struct mt_ledger_row *row, size_t i)
 {
     struct mt_str text;
 
@@ -103,7 +104,7 @@ size_t mt_row__encode(const struct mt_ledger_row *row, enum mt_row_size size,
         memcpy(out + NUMBERS_AT + i * sizeof(int64_t),
                (const char *)row + mt_row__numbers[i].offset, sizeof(int64_t));
     for (size_t i = 0; i < MT_ROW_TEXTS; i++) {
-        struct mt_str text = mt_row__fit(row, i);
+        struct mt_str text = fit(row, i);
         if (text.len == 0 || (size == MT_ROW_TRIMMED && i >= ATTEMPTS && i != PARTS))
             continue;
         memcpy(out + at, text.at, text.len);

@@ -31,9 +31,6 @@ extern const struct mt_row_number mt_row__numbers[MT_ROW_NUMBERS];
 struct mt_str *mt_row__text(struct mt_ledger_row *row, size_t i);
 int64_t *mt_row__number(struct mt_ledger_row *row, size_t i);
 
-/** The text within its maximum, cut at a character; for attempts "null" instead. */
-struct mt_str mt_row__fit(const struct mt_ledger_row *row, size_t i);
-
 enum mt_row_size { MT_ROW_WHOLE, MT_ROW_TRIMMED };
 
 /** Bytes of the row, at most MT_ROW_BYTES_MAX or MT_ROW_TRIMMED_MAX. Returns their number. */

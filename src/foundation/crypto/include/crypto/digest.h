@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/digest.h - SHA-256, HMAC-SHA-256 and a fast checksum.
+/* crypto/digest.h - SHA-256 and a fast checksum.
  *
  * Nothing here allocates or fails. Any thread; a struct mt_sha256 belongs to its owner. */
 #ifndef MT_CRYPTO_DIGEST_H
@@ -25,9 +25,6 @@ struct mt_digest mt_sha256(struct mt_str text);
 void mt_sha256_begin(struct mt_sha256 *sha);
 void mt_sha256_add(struct mt_sha256 *sha, struct mt_str text);
 struct mt_digest mt_sha256_end(struct mt_sha256 *sha);
-
-/** HMAC-SHA-256; keys of any length. @source RFC 2104 */
-struct mt_digest mt_hmac_sha256(struct mt_str key, struct mt_str text);
 
 /** Compare in constant time. */
 bool mt_digest_eq(const struct mt_digest *a, const struct mt_digest *b);
