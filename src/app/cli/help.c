@@ -133,7 +133,7 @@ static void man_cmd(const struct cli_cmd *cmd, struct mt_buf *out)
 static void man_exit_codes(struct mt_buf *out)
 {
     mt_buf_add_cstr(out, ".SH EXIT STATUS\n.TP\n0\ndone\n");
-#define X(code, number, name, exit_code, retry) \
+#define X(code, number, name, exit_code) \
     mt_buf_addf(out, ".TP\n%d\n" name "\n", (int)(exit_code));
     MT_RC_MAP(X)
 #undef X

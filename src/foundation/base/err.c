@@ -9,9 +9,8 @@ static const struct rc_info {
     mt_rc rc;
     const char *name;
     int exit_code;
-    bool can_retry;
 } rc_table[] = {
-#define X(code, number, name, exit_code, retry) {MT_E_##code, name, exit_code, retry},
+#define X(code, number, name, exit_code) {MT_E_##code, name, exit_code},
     MT_RC_MAP(X)
 #undef X
 };
@@ -77,11 +76,4 @@ int mt_rc_exit_code(mt_rc rc)
     const struct rc_info *info = rc_find(rc);
 
     return info != NULL ? info->exit_code : 0;
-}
-
-bool mt_rc_can_retry(mt_rc rc)
-{
-    const struct rc_info *info = rc_find(rc);
-
-    return info != NULL && info->can_retry;
 }

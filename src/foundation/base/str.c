@@ -47,16 +47,6 @@ bool mt_str_ends(struct mt_str text, struct mt_str suffix)
            mt_str_eq((struct mt_str){text.at + (text.len - suffix.len), suffix.len}, suffix);
 }
 
-int mt_str_cmp(struct mt_str a, struct mt_str b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n > 0 ? memcmp(a.at, b.at, n) : 0;
-
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
-
 size_t mt_str_find(struct mt_str text, struct mt_str needle)
 {
     if (needle.len == 0)

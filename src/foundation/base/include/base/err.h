@@ -19,28 +19,28 @@
 #define MT_MUST_CHECK_TYPE
 #endif
 
-/* code, number (never reused), wire name, process exit code, may a retry help? */
-#define MT_RC_MAP(X)                              \
-    X(INVALID, -1, "invalid", 2, false)           \
-    X(UNSUPPORTED, -2, "unsupported", 3, false)   \
-    X(UNAUTHORIZED, -3, "unauthorized", 4, false) \
-    X(DENIED, -4, "denied", 5, false)             \
-    X(NOTFOUND, -5, "not_found", 6, false)        \
-    X(EXISTS, -6, "exists", 7, false)             \
-    X(TOOBIG, -7, "too_big", 8, false)            \
-    X(RATE_LIMITED, -8, "rate_limited", 9, true)  \
-    X(BUDGET, -9, "budget_exceeded", 10, false)   \
-    X(BUSY, -10, "busy", 11, true)                \
-    X(TIMEOUT, -11, "timeout", 12, true)          \
-    X(CANCELED, -12, "canceled", 13, false)       \
-    X(UPSTREAM, -13, "upstream_failed", 14, true) \
-    X(CORRUPT, -14, "corrupt", 15, false)         \
-    X(IO, -15, "io", 16, true)                    \
-    X(NOMEM, -16, "no_memory", 17, true)
+/* code, number (never reused), wire name, process exit code */
+#define MT_RC_MAP(X)                        \
+    X(INVALID, -1, "invalid", 2)            \
+    X(UNSUPPORTED, -2, "unsupported", 3)    \
+    X(UNAUTHORIZED, -3, "unauthorized", 4)  \
+    X(DENIED, -4, "denied", 5)              \
+    X(NOTFOUND, -5, "not_found", 6)         \
+    X(EXISTS, -6, "exists", 7)              \
+    X(TOOBIG, -7, "too_big", 8)             \
+    X(RATE_LIMITED, -8, "rate_limited", 9)  \
+    X(BUDGET, -9, "budget_exceeded", 10)    \
+    X(BUSY, -10, "busy", 11)                \
+    X(TIMEOUT, -11, "timeout", 12)          \
+    X(CANCELED, -12, "canceled", 13)        \
+    X(UPSTREAM, -13, "upstream_failed", 14) \
+    X(CORRUPT, -14, "corrupt", 15)          \
+    X(IO, -15, "io", 16)                    \
+    X(NOMEM, -16, "no_memory", 17)
 
 typedef enum MT_MUST_CHECK_TYPE mt_rc {
     MT_OK = 0,
-#define X(code, number, name, exit_code, retry) MT_E_##code = number,
+#define X(code, number, name, exit_code) MT_E_##code = number,
     MT_RC_MAP(X)
 #undef X
 } mt_rc;
@@ -82,8 +82,5 @@ const char *mt_rc_name(mt_rc rc);
 
 /** Exit code of a process that ends with this failure; 0 for MT_OK. */
 int mt_rc_exit_code(mt_rc rc);
-
-/** May the same call succeed later? */
-bool mt_rc_can_retry(mt_rc rc);
 
 #endif

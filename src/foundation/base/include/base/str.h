@@ -34,9 +34,6 @@ bool mt_str_ieq(struct mt_str a, struct mt_str b); /* ASCII case ignored */
 bool mt_str_starts(struct mt_str text, struct mt_str prefix);
 bool mt_str_ends(struct mt_str text, struct mt_str suffix);
 
-/** Order as memcmp, shorter first when one is a prefix of the other. */
-int mt_str_cmp(struct mt_str a, struct mt_str b);
-
 /** Where needle begins, or text.len when it does not occur. */
 size_t mt_str_find(struct mt_str text, struct mt_str needle);
 size_t mt_str_find_char(struct mt_str text, char wanted);
