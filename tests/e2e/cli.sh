@@ -88,7 +88,7 @@ check "config show hides secrets" 0 'api_key: "\(set\)"' "$motet" config show
 check "no node yet" 14 '!start one with: motet up' "$motet" ls
 
 touch "$home/up.err"
-"$motet" up >"$home/up.out" 2>"$home/up.err" &
+setpriv --pdeathsig KILL -- "$motet" up >"$home/up.out" 2>"$home/up.err" &
 node_pid=$!
 wait_for 'is up at' "$home/up.err" || {
     cat "$home/up.err"

@@ -3,7 +3,7 @@
 import { execFile, spawn } from 'node:child_process';
 import net from 'node:net';
 import path from 'node:path';
-import { MOTET, until } from '../e2e/support/node.mjs';
+import { MOTET, guarded, until } from '../e2e/support/node.mjs';
 
 const BIN = path.dirname(MOTET);
 
@@ -20,7 +20,7 @@ function freePort() {
 export async function startMock(settings = {}) {
     const port = await freePort();
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    const child = spawn(path.join(BIN, 'mock_upstream'), ['--port', String(port), ...args], { stdio: 'ignore' });
+    const child = spawn(...guarded(path.join(BIN, 'mock_upstream'), ['--port', String(port), ...args]), { stdio: 'ignore' });
     process.on('exit', () => child.kill('SIGKILL'));
     const url = `http://127.0.0.1:${port}`;
     const get = async (what) => (await fetch(url + what)).text();

@@ -18,6 +18,10 @@ const SANITIZER = /==\d+==ERROR|runtime error:|LeakSanitizer|ThreadSanitizer/;
 const children = new Set();
 process.on('exit', () => { for (const child of children) child.kill('SIGKILL'); });
 
+// A test file whose runner was killed has nobody to report to.
+const runner = process.ppid;
+setInterval(() => { if (process.ppid !== runner) process.exit(1); }, 500).unref();
+
 /** spawn()'s command and arguments for a process that ends with this one, however that ends. */
 export const guarded = (command, args) => ['setpriv', ['--pdeathsig', 'KILL', '--', command, ...args]];
 
@@ -81,7 +85,7 @@ export class Node {
     async start() {
         this.exit = null;
         const from = this.err.length;
-        const child = spawn(MOTET, ['up', '--config', this.file],
+        const child = spawn(...guarded(MOTET, ['up', '--config', this.file]),
             { env: environment(this.home, this.env), stdio: ['ignore', 'pipe', 'pipe'] });
         this.child = child;
         children.add(child);
