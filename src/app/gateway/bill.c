@@ -242,12 +242,21 @@ static void explain_refusal(struct session *s, const struct mt_limit_hit *hit,
     };
 }
 
+/* Most plans have nobody behind their targets: room for parts is got with the first. */
+static struct mt_account_part *part_of(struct session *s, size_t target)
+{
+    struct bill *bill = &s->bill;
+
+    if (bill->parts == NULL)
+        bill->parts = mt_arena_get(&s->arena, s->ask->plan.n, sizeof *bill->parts);
+    return bill->parts == NULL ? NULL : &bill->parts[target].part;
+}
+
 bool bill_join(struct session *s, size_t target, struct mt_chat_error *why)
 {
     _Static_assert(MT_ROUTE_PATH_MAX - 1 <= MT_ACCOUNT_PART_MODELS, "a whole path joins");
     struct bill *bill = &s->bill;
     struct mt_account *account = mt_ledger_account(s->gw->deps.ledger);
-    struct mt_account_part *part = &bill->parts[target].part;
     int64_t now_ms = mt_env_now_wall_ms(s->gw->deps.env);
     int64_t output_n = bill->held_output_n;
     int64_t input_n = s->ask->reply.input_tokens;
@@ -262,9 +271,14 @@ bool bill_join(struct session *s, size_t target, struct mt_chat_error *why)
     struct mt_limit_hit hit = {0};
     struct mt_err err = {0};
 
-    if (part->is_held)
+    if (join.models_n == 0)
         return true;
-    mt_rc rc = mt_account_join(account, now_ms, &bill->entry.hold, part, &join, &hit, &err);
+    struct mt_account_part *part = part_of(s, target);
+    if (part != NULL && part->is_held)
+        return true;
+    mt_rc rc = part == NULL ? MT_FAIL(&err, MT_E_NOMEM, "no memory for the request")
+                            : mt_account_join(account, now_ms, &bill->entry.hold, part, &join,
+                                              &hit, &err);
     while (rc < 0 && may_join_with_less(s, rc, &hit, output_n)) {
         output_n /= 2;
         join.tokens_n = input_n + output_n;
@@ -280,6 +294,8 @@ bool bill_join(struct session *s, size_t target, struct mt_chat_error *why)
 
 void bill_unjoin(struct session *s, size_t target)
 {
+    if (s->bill.parts == NULL)
+        return;
     mt_account_unjoin(mt_ledger_account(s->gw->deps.ledger),
                       mt_env_now_wall_ms(s->gw->deps.env), &s->bill.entry.hold,
                       &s->bill.parts[target].part);
@@ -287,9 +303,9 @@ void bill_unjoin(struct session *s, size_t target)
 
 static void leave(struct session *s, size_t target, int64_t tokens_n, int64_t cost_usd_nano)
 {
-    struct bill_part *part = &s->bill.parts[target];
+    struct bill_part *part = s->bill.parts == NULL ? NULL : &s->bill.parts[target];
 
-    if (!part->part.is_held)
+    if (part == NULL || !part->part.is_held)
         return;
     mt_account_leave(mt_ledger_account(s->gw->deps.ledger), mt_env_now_wall_ms(s->gw->deps.env),
                      &s->bill.entry.hold, &part->part, tokens_n, cost_usd_nano);
@@ -464,7 +480,7 @@ static struct mt_str settle_parts(struct session *s, const struct mt_ledger_row 
     MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(MT_ROW_PARTS_MAX);
     struct mt_str models[MT_ACCOUNT_PART_MODELS];
 
-    for (size_t i = 0; i < plan->n; i++) {
+    for (size_t i = 0; bill->parts != NULL && i < plan->n; i++) {
         const struct bill_part *part = &bill->parts[i];
         if (&plan->targets[i] == served)
             leave(s, i, row->input_n + row->output_n - bill->lost_input_n - bill->lost_output_n,

@@ -34,8 +34,8 @@ struct bill {
     int64_t lost_input_n;   /* of attempts whose answers reached the client in part, */
     int64_t lost_output_n;  /* before it went on elsewhere */
     int64_t lost_cost_usd_nano;
-    struct bill_part parts[MT_ROUTE_TARGETS_MAX]; /* of the plan's targets */
-    struct mt_str error;                          /* in the session's arena */
+    struct bill_part *parts; /* of the plan's targets; NULL: no models stand behind them */
+    struct mt_str error;     /* in the session's arena */
     struct mt_str kind;
     struct mt_str model_asked, model_served, endpoint; /* in the arena or the board */
 };
