@@ -38,20 +38,22 @@ def run(*argv):
 def bare_round(model):
     out = run(os.path.join(BIN, "local_bench"), LIBRARY, model, str(PARALLEL), str(TOKENS), "1",
               "bare")
-    return json.loads(out.strip().splitlines()[-1])["bare_tps"]
+    told = json.loads(out.strip().splitlines()[-1])
+    return told["bare_tps"], told["prompt_tokens"]
 
 
 def question(number):
     """No two prompts share more than their first words: the round stands in front, the driver
-    numbers the zeros. They are as long as those of the bare loop."""
+    numbers the zeros. The bare loop reads the same words (local_bench.c)."""
     return {"model": "m", "temperature": 0, "max_tokens": TOKENS, "logit_bias": {"2": -100},
             "messages": [{"role": "system", "content": f"{number:04d}"},
                          {"role": "user", "content": "cut-000000 asks: say something long about "
                                                      "voices, and of the next"}]}
 
 
-def node_round(directory, number):
-    """16 requests at once, to the end of the last: what the bare loop does in one round."""
+def node_round(directory, number, prompt_tokens):
+    """16 requests at once, to the end of the last: what the bare loop does in one round, with as
+    many tokens of prompt."""
     body = os.path.join(directory, "body.json")
     with open(body, "w") as f:
         json.dump(question(number), f)
@@ -59,7 +61,8 @@ def node_round(directory, number):
         os.path.join(BIN, "load"), "--mode", "closed", "--to", f"127.0.0.1:{PORT}", "--path",
         "/v1/chat/completions", "--body", body, "--header", "content-type: application/json",
         "--connections", str(PARALLEL), "--milliseconds", "1", "--timeout-ms",
-        "120000", "--expect", f'"completion_tokens":{TOKENS}'))
+        "120000", "--expect", f'"completion_tokens":{TOKENS}',
+        "--expect", f'"prompt_tokens":{prompt_tokens}'))
     if out["errors"] or out["requests"] != PARALLEL:
         sys.exit(f"local.py: wrong answers from the node: {out['error_kinds']}")
     return out["requests"] * TOKENS / out["elapsed_s"]
@@ -95,11 +98,14 @@ def measure(rounds, megaparameters):
     bare, through = [], []
     try:
         wait_until_up(node)
-        node_round(directory, 0)
-        for i in range(rounds):
-            bare.append(bare_round(model))
-            through.append(node_round(directory, i + 1))
-            print(f"round {i + 1}: bare {bare[-1]:.1f} tokens/s, node {through[-1]:.1f} tokens/s",
+        for i in range(rounds + 1):
+            tps, prompt_tokens = bare_round(model)
+            node_tps = node_round(directory, i, prompt_tokens)
+            if i == 0:
+                continue  # the model was loaded
+            bare.append(tps)
+            through.append(node_tps)
+            print(f"round {i}: bare {bare[-1]:.1f} tokens/s, node {through[-1]:.1f} tokens/s",
                   file=sys.stderr, flush=True)
     finally:
         node.terminate()

@@ -15,7 +15,7 @@
 #include "llama.h"
 #include "net/loop.h"
 
-enum { PARALLEL_MAX = 64, ROUNDS_MAX = 15, PROMPT_MAX = 512, BATCH = 8192 };
+enum { PARALLEL_MAX = 64, ROUNDS_MAX = 15, PROMPT_MAX = 512, ROUND_MAX = 8, BATCH = 8192 };
 
 static const char *directory, *model_path;
 static bool is_bare_only;
@@ -35,10 +35,15 @@ static void die(const char *what)
     exit(1);
 }
 
-static void prompt_text(int i, int round, char *to, size_t size)
+/* The prompts of bench/local.py: the round in the system's words, the request in the user's. */
+static void round_text(int round, char to[ROUND_MAX])
 {
-    snprintf(to, size, "request %d of round %d: say something long about voice number %d", i,
-             round, i * 7 + round);
+    snprintf(to, ROUND_MAX, "%04d", round % 10000);
+}
+
+static void prompt_text(int i, char *to, size_t size)
+{
+    snprintf(to, size, "cut-%06d asks: say something long about voices, and of the next", i);
 }
 
 /* --- bare --- */
@@ -101,14 +106,18 @@ static llama_token greatest(const float *logits, int n)
 /* The template of random_gguf, written out. */
 static int bare_prompt(struct bare *b, int i, int round, llama_token *to)
 {
-    char text[PROMPT_MAX], all[PROMPT_MAX + 64];
+    char number[ROUND_MAX], text[PROMPT_MAX], all[PROMPT_MAX + 128];
 
-    prompt_text(i, round, text, sizeof text);
-    snprintf(all, sizeof all, "<|im_start|>user\n%s<|im_end|>\n<|im_start|>assistant\n", text);
+    round_text(round, number);
+    prompt_text(i, text, sizeof text);
+    snprintf(all, sizeof all,
+             "<|im_start|>system\n%s<|im_end|>\n<|im_start|>user\n%s<|im_end|>\n"
+             "<|im_start|>assistant\n",
+             number, text);
     return llama_tokenize(b->vocab, all, (int)strlen(all), to, PROMPT_MAX, true, true);
 }
 
-static double bare_round(struct bare *b, int round)
+static double bare_round(struct bare *b, int round, int *prompt_n)
 {
     int pos[PARALLEL_MAX], at[PARALLEL_MAX];
     llama_token prompt[PROMPT_MAX];
@@ -118,7 +127,7 @@ static double bare_round(struct bare *b, int round)
     llama_memory_clear(llama_get_memory(b->ctx), true);
     b->batch.n_tokens = 0;
     for (int i = 0; i < parallel; i++) {
-        pos[i] = bare_prompt(b, i, round, prompt);
+        *prompt_n = pos[i] = bare_prompt(b, i, round, prompt);
         for (int k = 0; k < pos[i]; k++)
             bare_put(b, prompt[k], k, i, k == pos[i] - 1);
         at[i] = b->batch.n_tokens - 1;
@@ -164,9 +173,9 @@ static void on_end(void *ctx, const struct mt_engine_end *end)
 static const struct mt_engine_sink_ops sink = {.on_event = on_event, .on_end = on_end};
 
 struct ask {
-    char text[PROMPT_MAX];
-    struct mt_chat_part part;
-    struct mt_chat_message message;
+    char number[ROUND_MAX], text[PROMPT_MAX];
+    struct mt_chat_part parts[2];
+    struct mt_chat_message messages[2];
     struct mt_chat_request request;
 };
 
@@ -180,12 +189,16 @@ static double engine_round(struct mt_engine *engine, int round)
     for (int i = 0; i < parallel; i++) {
         struct ask *ask = &asks[i];
         struct mt_engine_run *run;
-        prompt_text(i, round, ask->text, sizeof ask->text);
-        ask->part = (struct mt_chat_part){.text = mt_str_of(ask->text)};
-        ask->message = (struct mt_chat_message){MT_ROLE_USER, {NULL, 0}, &ask->part, 1};
+        round_text(round, ask->number);
+        prompt_text(i, ask->text, sizeof ask->text);
+        ask->parts[0] = (struct mt_chat_part){.text = mt_str_of(ask->number)};
+        ask->parts[1] = (struct mt_chat_part){.text = mt_str_of(ask->text)};
+        ask->messages[0] =
+            (struct mt_chat_message){MT_ROLE_SYSTEM, {NULL, 0}, &ask->parts[0], 1};
+        ask->messages[1] = (struct mt_chat_message){MT_ROLE_USER, {NULL, 0}, &ask->parts[1], 1};
         ask->request = (struct mt_chat_request){
-            .messages = &ask->message,
-            .messages_n = 1,
+            .messages = ask->messages,
+            .messages_n = 2,
             .max_tokens = {true, tokens},
             .sampling = {.temperature = {true, 0}},
         };
@@ -236,9 +249,14 @@ static void read_args(int argc, char **argv)
 
 static void bare_only(struct bare *bare)
 {
-    (void)bare_round(bare, 100);
-    for (int i = 0; i < rounds; i++)
-        printf("{\"round\": %d, \"bare_tps\": %.1f}\n", i, bare_round(bare, i));
+    int prompt_n = 0;
+
+    (void)bare_round(bare, 100, &prompt_n);
+    for (int i = 0; i < rounds; i++) {
+        double tps = bare_round(bare, i, &prompt_n);
+        printf("{\"round\": %d, \"bare_tps\": %.1f, \"prompt_tokens\": %d}\n", i, tps,
+               prompt_n);
+    }
 }
 
 int main(int argc, char **argv)
@@ -247,6 +265,7 @@ int main(int argc, char **argv)
     struct mt_engine *engine = NULL;
     struct mt_err err = {0};
     struct bare bare;
+    int prompt_n;
 
     read_args(argc, argv);
     struct mt_local_model model = {.name = MT_STR("m"),
@@ -266,9 +285,9 @@ int main(int argc, char **argv)
     if (mt_loop_new(&loop, &err) < 0 || mt_local_open(loop, &opts, &engine, &err) < 0)
         die(err.text);
     (void)engine_round(engine, 100); /* loads the model */
-    (void)bare_round(&bare, 100);
+    (void)bare_round(&bare, 100, &prompt_n);
     for (int i = 0; i < rounds; i++) {
-        bare_tps[i] = bare_round(&bare, i);
+        bare_tps[i] = bare_round(&bare, i, &prompt_n);
         engine_tps[i] = engine_round(engine, i);
         printf("{\"round\": %d, \"bare_tps\": %.1f, \"engine_tps\": %.1f}\n", i, bare_tps[i],
                engine_tps[i]);
