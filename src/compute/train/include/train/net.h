@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* train/net.h - forward and backward of the llama architecture on one thread.
+ *
+ * RMSNorm, rotary positions on neighbouring pairs (2i, 2i+1) as llama.cpp does for this
+ * architecture, causal grouped-query attention within each sequence, SwiGLU, tied or untied
+ * output, cross-entropy. All sequences of a batch go through each matrix in one product
+ * (OpenBLAS, one thread: several nets run beside each other, see train/trainer.h); what lies
+ * between is fused and runs on the widest vectors that the processor has.
+ *
+ * Same inputs, same bits on one machine. Thread rule: one thread at a time per net; params may
+ * be shared between nets that only read them. */
+#ifndef MT_TRAIN_NET_H
+#define MT_TRAIN_NET_H
+
+#include "train/batch.h"
+#include "train/shape.h"
+
+struct mt_net;
+
+/** Working memory for batches of up to tokens_max tokens (about
+ *  tokens_max * layers_n * (7 width + 5 ff_width) floats).
+ *  @return MT_OK, MT_E_NOMEM, MT_E_INVALID (shape) */
+mt_rc mt_net_new(const struct mt_shape *shape, uint32_t tokens_max, struct mt_net **out,
+                 struct mt_err *err);
+void mt_net_free(struct mt_net *net); /* NULL is allowed */
+
+struct mt_net_sum {
+    double loss;   /* sum over targets of weight * -ln p(target), or the soft cross-entropy */
+    double weight; /* sum of |weight| */
+    uint32_t right_n; /* targets that were the likeliest token */
+    uint32_t targets_n;
+};
+
+/** Forward only.
+ *  @param logits [targets that are there x vocab_n], or NULL
+ *  @param logps [targets that are there] ln p(target), or NULL */
+void mt_net_forward(struct mt_net *net, const float *params, const struct mt_batch *batch,
+                    float *logits, float *logps, struct mt_net_sum *sum);
+
+/** Forward and backward: adds the gradient of (scale * loss) to grads [params_n]. */
+void mt_net_step(struct mt_net *net, const float *params, const struct mt_batch *batch,
+                 float scale, float *grads, float *logps, struct mt_net_sum *sum);
+
+/** Rate of this machine's sgemm on one thread and on two [FLOP/s], measured on large square
+ *  products; for the benchmark.
+ *  @blocks about a second */
+double mt_net_sgemm_rate(unsigned threads_n);
+
+#endif
