@@ -18,7 +18,8 @@ unsafe+='|u?sleep|nanosleep)'
 
 # Of crypto, ledger, config, engines: the files that decide or translate. The rest does.
 pure='(foundation/(base|wire)/[^/]*|interop/(chat|route|engine)/[^/]*|foundation/crypto/encode\.c'
-pure+='|mining/ledger/(account|limits|meter|price|row)\.c|app/config/(docs|keys|units|value)\.c'
+pure+='|mining/ledger/(account|limits|meter|price|row)\.c|app/config/(docs|keys)\.c'
+pure+='|foundation/settings/(page|set|show|table|units|value)\.c'
 pure+='|interop/engine/remote/remote_url\.c'
 pure+='|interop/engine/local/(gguf|json_[a-z]+|text_out)\.c)'
 libc='(mem(chr|cmp|cpy|mem|move|set)|mempcpy|bcmp|str(chr|cspn|len|ncmp|nlen|rchr|spn)|strtod'

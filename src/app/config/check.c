@@ -12,8 +12,8 @@
 
 enum { NAME_MAX_LEN = 128, ALIAS_DEPTH_MAX = 4, PEM_BYTES_MAX = 4 * 1024 * 1024 };
 
-mt_rc mt_config__blame(const struct mt_config__load *load, const struct mt_config__key *key,
-                       const struct mt_config__origin *origin, struct mt_err *err,
+mt_rc mt_config__blame(const struct mt_config__load *load, const struct mt_settings_key *key,
+                       const struct mt_settings_origin *origin, struct mt_err *err,
                        const char *format, ...)
 {
     char words[MT_ERR_TEXT_MAX];
@@ -23,28 +23,20 @@ mt_rc mt_config__blame(const struct mt_config__load *load, const struct mt_confi
     va_start(args, format);
     (void)vsnprintf(words, sizeof words, format, args);
     va_end(args);
-    switch (origin->source) {
-    case FROM_FILE:
-        return mt_config__fail_at(err, load->name, origin->line, origin->column, "%s: %s",
-                                  key->name, words);
-    case FROM_ENV:
-        mt_config__env_name(key, env);
-        return MT_FAIL(err, MT_E_INVALID, "%s: %s", env, words);
-    case FROM_FLAG:
+    if (origin->source == MT_SETTINGS_BY_FLAG)
         return MT_FAIL(err, MT_E_INVALID, "--%s: %s", key->name, words);
-    case FROM_DEFAULT:
-    case FROM_ELSEWHERE:
-        break;
-    }
-    return MT_FAIL(err, MT_E_INVALID, "%s: %s", key->name, words);
+    if (origin->source != MT_SETTINGS_BY_ENV)
+        return mt_settings_blame(&load->reader, key, origin, err, "%s", words);
+    mt_config__env_name(key, env);
+    return MT_FAIL(err, MT_E_INVALID, "%s: %s", env, words);
 }
 
 /* A root key by name, with its origin. */
 static mt_rc blame_root(const struct mt_config__load *load, const char *name,
                         struct mt_err *err, const char *words)
 {
-    const struct mt_config__key *key = mt_config__find(&mt_config__root, mt_str_of(name));
-    const struct mt_config__origin *origin = &load->made->origins[key - mt_config__root.keys];
+    const struct mt_settings_key *key = mt_settings_find(&mt_config__root, mt_str_of(name));
+    const struct mt_settings_origin *origin = &load->made->origins[key - mt_config__root.keys];
 
     return mt_config__blame(load, key, origin, err, "%s", words);
 }
@@ -54,12 +46,12 @@ static mt_rc blame_item(const struct mt_config__load *load, const char *list, si
                         const char *name, struct mt_err *err, const char *words,
                         struct mt_str about)
 {
-    const struct mt_config__key *key = mt_config__find(&mt_config__root, mt_str_of(list));
-    const struct mt_config__origin *origin = &load->made->origins[key - mt_config__root.keys];
-    const struct mt_config__key *below = mt_config__find(key->items, mt_str_of(name));
-    const struct mt_config__origin *origins = origin->items != NULL ? origin->items[i] : NULL;
+    const struct mt_settings_key *key = mt_settings_find(&mt_config__root, mt_str_of(list));
+    const struct mt_settings_origin *origin = &load->made->origins[key - mt_config__root.keys];
+    const struct mt_settings_key *below = mt_settings_find(key->items, mt_str_of(name));
+    const struct mt_settings_origin *origins = origin->items != NULL ? origin->items[i] : NULL;
 
-    if (origins != NULL && origins[below - key->items->keys].source == FROM_FILE)
+    if (origins != NULL && origins[below - key->items->keys].source == MT_SETTINGS_BY_FILE)
         origin = &origins[below - key->items->keys];
     return mt_config__blame(load, below, origin, err, "%s '%.*s': %s", key->items->name,
                             MT_STR_ARG(about), words);
@@ -81,20 +73,20 @@ static bool is_name(struct mt_str name, const char *extra)
 static mt_rc check_names(const struct mt_config__load *load, const char *list,
                          const char *extra, struct mt_err *err)
 {
-    const struct mt_config__key *key = mt_config__find(&mt_config__root, mt_str_of(list));
-    const struct mt_config__key *name = mt_config__find(key->items, MT_STR("name"));
-    struct mt_config__list all = mt_config__get_list(key, &load->made->config);
+    const struct mt_settings_key *key = mt_settings_find(&mt_config__root, mt_str_of(list));
+    const struct mt_settings_key *name = mt_settings_find(key->items, MT_STR("name"));
+    struct mt_settings_list all = mt_settings_get_list(key, &load->made->config);
 
     for (size_t i = 0; i < all.n; i++) {
         const char *object = (const char *)all.at + i * key->items->size;
-        struct mt_str text = mt_config__get(name, object).text;
+        struct mt_str text = mt_settings_get(name, object).text;
 
         if (!is_name(text, extra))
             return blame_item(load, list, i, "name", err,
                               "expected letters, digits, '-', '_' and '.'", text);
         for (size_t j = 0; j < i; j++) {
             const char *other = (const char *)all.at + j * key->items->size;
-            if (mt_str_eq(mt_config__get(name, other).text, text))
+            if (mt_str_eq(mt_settings_get(name, other).text, text))
                 return blame_item(load, list, i, "name", err, "the name is taken", text);
         }
     }
@@ -221,10 +213,10 @@ static mt_rc check_models(const struct mt_config__load *load, struct mt_err *err
 }
 
 static mt_rc check_limit(const struct mt_config__load *load, const struct mt_config_limits *all,
-                         struct mt_str owner, const struct mt_config__origin *origin,
+                         struct mt_str owner, const struct mt_settings_origin *origin,
                          struct mt_err *err)
 {
-    static const struct mt_config__key limits = {.name = "limits"};
+    static const struct mt_settings_key limits = {.name = "limits"};
 
     for (size_t i = 0; i < all->n; i++) {
         const struct mt_config_limit *limit = &all->at[i];
@@ -236,13 +228,13 @@ static mt_rc check_limit(const struct mt_config__load *load, const struct mt_con
     return MT_OK;
 }
 
-static const struct mt_config__origin *limits_origin(const struct mt_config__load *load,
-                                                     const char *list, size_t i)
+static const struct mt_settings_origin *limits_origin(const struct mt_config__load *load,
+                                                      const char *list, size_t i)
 {
-    const struct mt_config__key *key = mt_config__find(&mt_config__root, mt_str_of(list));
-    const struct mt_config__origin *origin = &load->made->origins[key - mt_config__root.keys];
-    const struct mt_config__key *limits =
-        key->items != NULL ? mt_config__find(key->items, MT_STR("limits")) : NULL;
+    const struct mt_settings_key *key = mt_settings_find(&mt_config__root, mt_str_of(list));
+    const struct mt_settings_origin *origin = &load->made->origins[key - mt_config__root.keys];
+    const struct mt_settings_key *limits =
+        key->items != NULL ? mt_settings_find(key->items, MT_STR("limits")) : NULL;
 
     if (limits == NULL || origin->items == NULL)
         return origin;

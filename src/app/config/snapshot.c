@@ -91,27 +91,6 @@ void mt_config_unrefp(const struct mt_config **config)
 
 /* ------------------------------------------------------------------ objects of the table */
 
-mt_rc mt_config__defaults(const struct mt_config__group *group, void *object,
-                          struct mt_err *err)
-{
-    for (size_t i = 0; i < group->n; i++) {
-        const struct mt_config__key *key = &group->keys[i];
-        union mt_config__value value = {0};
-
-        if (key->initial == NULL)
-            continue;
-        MT_TRY(mt_config__parse(key, mt_str_of(key->initial), &value, err));
-        mt_config__put(key, object, &value);
-    }
-    return MT_OK;
-}
-
-struct mt_config__origin *mt_config__origins(const struct mt_config__group *group,
-                                             struct mt_arena *arena)
-{
-    return mt_arena_get(arena, group->n, sizeof(struct mt_config__origin));
-}
-
 static mt_rc own_text(struct mt_str *text, struct mt_arena *arena, struct mt_err *err)
 {
     if (text->len == 0) {
@@ -125,30 +104,31 @@ static mt_rc own_text(struct mt_str *text, struct mt_arena *arena, struct mt_err
     return MT_OK;
 }
 
-static mt_rc own(const struct mt_config__group *group, void *object, struct mt_arena *arena,
+static mt_rc own(const struct mt_settings_group *group, void *object, struct mt_arena *arena,
                  struct mt_err *err);
 
-static mt_rc own_entry(const struct mt_config__key *key, void *entry, struct mt_arena *arena,
+static mt_rc own_entry(const struct mt_settings_key *key, void *entry, struct mt_arena *arena,
                        struct mt_err *err)
 {
-    if (key->type == TYPE_ITEMS)
+    if (key->type == MT_SETTINGS_ITEMS)
         return own(key->items, entry, arena, err);
     struct mt_str *texts = entry; /* one, or the name and value of a header */
     MT_TRY(own_text(&texts[0], arena, err));
-    return key->type == TYPE_HEADERS ? own_text(&texts[1], arena, err) : MT_OK;
+    return key->type == MT_SETTINGS_HEADERS ? own_text(&texts[1], arena, err) : MT_OK;
 }
 
-static size_t entry_size(const struct mt_config__key *key)
+static size_t entry_size(const struct mt_settings_key *key)
 {
-    if (key->type == TYPE_ITEMS)
+    if (key->type == MT_SETTINGS_ITEMS)
         return key->items->size;
-    return key->type == TYPE_HEADERS ? sizeof(struct mt_config_header) : sizeof(struct mt_str);
+    return key->type == MT_SETTINGS_HEADERS ? sizeof(struct mt_config_header)
+                                            : sizeof(struct mt_str);
 }
 
-static mt_rc own_list(const struct mt_config__key *key, void *object, struct mt_arena *arena,
+static mt_rc own_list(const struct mt_settings_key *key, void *object, struct mt_arena *arena,
                       struct mt_err *err)
 {
-    struct mt_config__list list = mt_config__get_list(key, object);
+    struct mt_settings_list list = mt_settings_get_list(key, object);
     size_t size = entry_size(key);
 
     if (list.n == 0)
@@ -159,25 +139,25 @@ static mt_rc own_list(const struct mt_config__key *key, void *object, struct mt_
     memcpy(copy, list.at, list.n * size);
     for (size_t i = 0; i < list.n; i++)
         MT_TRY(own_entry(key, copy + i * size, arena, err));
-    mt_config__put_list(key, object, (struct mt_config__list){copy, list.n});
+    mt_settings_put_list(key, object, (struct mt_settings_list){copy, list.n});
     return MT_OK;
 }
 
 /* Copy deeply what an object of the group points to into arena. */
-static mt_rc own(const struct mt_config__group *group, void *object, struct mt_arena *arena,
+static mt_rc own(const struct mt_settings_group *group, void *object, struct mt_arena *arena,
                  struct mt_err *err)
 {
     for (size_t i = 0; i < group->n; i++) {
-        const struct mt_config__key *key = &group->keys[i];
+        const struct mt_settings_key *key = &group->keys[i];
 
-        if (!mt_config__is_scalar(key)) {
+        if (!mt_settings_is_scalar(key)) {
             MT_TRY(own_list(key, object, arena, err));
-        } else if (key->type == TYPE_TEXT || key->type == TYPE_PATH) {
-            if ((key->flags & (KEY_FROM_ENV | KEY_FROM_FILE)) != 0)
+        } else if (key->type == MT_SETTINGS_TEXT || key->type == MT_SETTINGS_PATH) {
+            if ((key->flags & (MT_SETTINGS_FROM_ENV | MT_SETTINGS_FROM_FILE)) != 0)
                 continue; /* the same place as the value itself */
-            union mt_config__value value = mt_config__get(key, object);
+            union mt_settings_value value = mt_settings_get(key, object);
             MT_TRY(own_text(&value.text, arena, err));
-            mt_config__put(key, object, &value);
+            mt_settings_put(key, object, &value);
         }
     }
     return MT_OK;
@@ -186,33 +166,34 @@ static mt_rc own(const struct mt_config__group *group, void *object, struct mt_a
 /* ------------------------------------------------------------------ additions */
 
 /* Numbers that the caller left at zero take their default. */
-static mt_rc fill_zeros(const struct mt_config__group *group, void *object, struct mt_err *err)
+static mt_rc fill_zeros(const struct mt_settings_group *group, void *object, struct mt_err *err)
 {
     for (size_t i = 0; i < group->n; i++) {
-        const struct mt_config__key *key = &group->keys[i];
-        union mt_config__value value = {0};
+        const struct mt_settings_key *key = &group->keys[i];
+        union mt_settings_value value = {0};
         static const char nothing[sizeof value];
 
-        if (key->initial == NULL || key->type == TYPE_BOOL || !mt_config__is_scalar(key))
+        if (key->initial == NULL || key->type == MT_SETTINGS_BOOL ||
+            !mt_settings_is_scalar(key))
             continue;
-        value = mt_config__get(key, object);
+        value = mt_settings_get(key, object);
         if (memcmp(&value.number, nothing, sizeof value.number) != 0)
             continue;
-        MT_TRY(mt_config__parse(key, mt_str_of(key->initial), &value, err));
-        mt_config__put(key, object, &value);
+        MT_TRY(mt_settings_parse(key, mt_str_of(key->initial), &value, err));
+        mt_settings_put(key, object, &value);
     }
     return MT_OK;
 }
 
-static struct mt_str name_at(const struct mt_config__group *group, const void *objects,
+static struct mt_str name_at(const struct mt_settings_group *group, const void *objects,
                              size_t i)
 {
-    const struct mt_config__key *name = mt_config__find(group, MT_STR("name"));
+    const struct mt_settings_key *name = mt_settings_find(group, MT_STR("name"));
 
-    return mt_config__get(name, (const char *)objects + i * group->size).text;
+    return mt_settings_get(name, (const char *)objects + i * group->size).text;
 }
 
-static bool is_named(const struct mt_config__group *group, struct mt_config__list list,
+static bool is_named(const struct mt_settings_group *group, struct mt_settings_list list,
                      struct mt_str name)
 {
     for (size_t i = 0; i < list.n; i++) {
@@ -223,11 +204,11 @@ static bool is_named(const struct mt_config__group *group, struct mt_config__lis
 }
 
 /* The old list with those of the new one behind it whose names it does not have. */
-static mt_rc append(const struct mt_config__key *key, struct mt_config__snapshot *made,
-                    struct mt_config__list more, struct mt_err *err)
+static mt_rc append(const struct mt_settings_key *key, struct mt_config__snapshot *made,
+                    struct mt_settings_list more, struct mt_err *err)
 {
-    const struct mt_config__group *group = key->items;
-    struct mt_config__list list = mt_config__get_list(key, &made->config);
+    const struct mt_settings_group *group = key->items;
+    struct mt_settings_list list = mt_settings_get_list(key, &made->config);
 
     if (list.n + more.n == 0)
         return MT_OK;
@@ -247,26 +228,26 @@ static mt_rc append(const struct mt_config__key *key, struct mt_config__snapshot
         MT_TRY(own(group, object, &made->arena, err));
         list.n++;
     }
-    mt_config__put_list(key, &made->config, list);
+    mt_settings_put_list(key, &made->config, list);
     return MT_OK;
 }
 
 /* Origins with room for the items that were added, which have none. */
-static mt_rc extend_origins(const struct mt_config__key *key, struct mt_config__snapshot *made,
+static mt_rc extend_origins(const struct mt_settings_key *key, struct mt_config__snapshot *made,
                             const struct mt_config__snapshot *base, struct mt_err *err)
 {
-    const struct mt_config__group *root = &mt_config__root;
+    const struct mt_settings_group *root = &mt_config__root;
     size_t at = (size_t)(key - root->keys);
-    size_t n = mt_config__get_list(key, &made->config).n;
-    size_t old_n = mt_config__get_list(key, &base->config).n;
+    size_t n = mt_settings_get_list(key, &made->config).n;
+    size_t old_n = mt_settings_get_list(key, &base->config).n;
 
-    made->origins = mt_config__origins(root, &made->arena);
+    made->origins = mt_settings_origins(root, &made->arena);
     if (made->origins == NULL)
         return mt_arena_fail(&made->arena, err);
     memcpy(made->origins, base->origins, root->n * sizeof *made->origins);
     if (n == 0)
         return MT_OK;
-    struct mt_config__origin **items = mt_arena_get(&made->arena, n, sizeof *items);
+    struct mt_settings_origin **items = mt_arena_get(&made->arena, n, sizeof *items);
     if (items == NULL)
         return mt_arena_fail(&made->arena, err);
     for (size_t i = 0; i < old_n; i++)
@@ -276,11 +257,11 @@ static mt_rc extend_origins(const struct mt_config__key *key, struct mt_config__
 }
 
 static mt_rc with_more(const struct mt_config *config, const char *key_name,
-                       struct mt_config__list more, const struct mt_config **out,
+                       struct mt_settings_list more, const struct mt_config **out,
                        struct mt_err *err)
 {
     MT_CLEANUP(mt_config__snapshot_freep) struct mt_config__snapshot *made = NULL;
-    const struct mt_config__key *key = mt_config__find(&mt_config__root, mt_str_of(key_name));
+    const struct mt_settings_key *key = mt_settings_find(&mt_config__root, mt_str_of(key_name));
 
     MT_TRY(mt_config__snapshot_new(&made, err));
     made->config = *config;
@@ -295,7 +276,7 @@ mt_rc mt_config_with_endpoints(const struct mt_config *config,
                                const struct mt_config_endpoint *found, size_t found_n,
                                const struct mt_config **out, struct mt_err *err)
 {
-    return with_more(config, "endpoints", (struct mt_config__list){found, found_n}, out, err);
+    return with_more(config, "endpoints", (struct mt_settings_list){found, found_n}, out, err);
 }
 
 mt_rc mt_config_with_models(const struct mt_config *config, const struct mt_config_model *more,
@@ -303,7 +284,7 @@ mt_rc mt_config_with_models(const struct mt_config *config, const struct mt_conf
 {
     const struct mt_config *made = NULL;
 
-    MT_TRY(with_more(config, "models", (struct mt_config__list){more, more_n}, &made, err));
+    MT_TRY(with_more(config, "models", (struct mt_settings_list){more, more_n}, &made, err));
     for (size_t i = config->models_n; i < made->models_n; i++) {
         struct mt_config_model *model = (struct mt_config_model *)(uintptr_t)&made->models[i];
         model->cache = model->cache || made->cache_enabled;

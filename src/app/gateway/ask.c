@@ -3,6 +3,7 @@
  *
  * Invariants: once is_over, no leg runs and no timer waits; the bill is settled before that. */
 #include "gateway_priv.h"
+#include "settings/table.h"
 
 enum {
     FORWARD_BODY_SLACK = 4096,
@@ -209,7 +210,7 @@ static mt_rc read_limits(struct ask *ask, struct mt_err *err)
     mt_rc rc = MT_OK;
 
     if (latency.len > 0) {
-        rc = mt_config_duration(latency, &limit_ms, err);
+        rc = mt_settings_duration(latency, &limit_ms, err);
         if (rc == MT_OK && limit_ms <= 0)
             rc = MT_FAIL(err, MT_E_INVALID, "expected more than nothing");
         if (rc < 0)
@@ -218,7 +219,7 @@ static mt_rc read_limits(struct ask *ask, struct mt_err *err)
             ask->policy.total_timeout_ms = limit_ms;
     }
     if (cost.len > 0) {
-        rc = mt_config_money(cost, &ask->cost_max_usd_nano, err);
+        rc = mt_settings_money(cost, &ask->cost_max_usd_nano, err);
         if (rc == MT_OK && ask->cost_max_usd_nano <= 0)
             rc = MT_FAIL(err, MT_E_INVALID, "expected more than nothing");
         if (rc < 0)

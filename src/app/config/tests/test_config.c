@@ -50,56 +50,6 @@ static mt_rc load(const char *yaml, const struct mt_config **out, struct mt_err 
     return mt_config_load(file, environment, NULL, 0, out, err);
 }
 
-/* ------------------------------------------------------------------ units */
-
-static void durations_and_money_are_exact_or_refused(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        bool is_money;
-        int64_t want; /* -1: refused */
-    } rows[] = {
-        {"250ms", false, 250},
-        {"2s", false, 2000},
-        {"1.5s", false, 1500},
-        {"5m", false, 300000},
-        {"0.5h", false, 1800000},
-        {"7d", false, 604800000},
-        {"0s", false, 0},
-        {"10", false, -1},
-        {"", false, -1},
-        {"s", false, -1},
-        {"1.s", false, -1},
-        {".5s", false, -1},
-        {"0.0001s", false, -1},
-        {"-1s", false, -1},
-        {"1 s", false, -1},
-        {"10S", false, -1},
-        {"99999999999999999999s", false, -1},
-        {"99999999999999999d", false, -1},
-        {"0.25USD", true, 250000000},
-        {"2.50USD", true, 2500000000},
-        {"0.000000001USD", true, 1},
-        {"0.0000000001USD", true, -1},
-        {"1e3USD", true, -1},
-        {"2.50", true, -1},
-        {"2.50EUR", true, -1},
-    };
-
-    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-        int64_t got = -7;
-        struct mt_err err = {0};
-        struct mt_str text = mt_str_of(rows[i].text);
-        mt_rc rc = rows[i].is_money ? mt_config_money(text, &got, &err)
-                                    : mt_config_duration(text, &got, &err);
-
-        mt_check_row(rows[i].text, rc == (rows[i].want < 0 ? MT_E_INVALID : MT_OK));
-        mt_check_row(rows[i].text, got == (rows[i].want < 0 ? -7 : rows[i].want));
-        mt_check_row(rows[i].text, rc == MT_OK || strstr(err.text, "expected a") != NULL);
-    }
-}
-
 /* ------------------------------------------------------------------ what comes in */
 
 static void defaults_are_those_of_the_manual(void **state)
@@ -682,7 +632,6 @@ static void the_sample_is_valid_both_ways(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations_and_money_are_exact_or_refused),
         cmocka_unit_test(defaults_are_those_of_the_manual),
         cmocka_unit_test(a_file_fills_every_kind_of_key),
         cmocka_unit_test(a_file_that_says_nothing_means_the_defaults),

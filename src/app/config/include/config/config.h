@@ -168,12 +168,6 @@ mt_rc mt_config_with_endpoints(const struct mt_config *config,
 mt_rc mt_config_with_models(const struct mt_config *config, const struct mt_config_model *more,
                             size_t more_n, const struct mt_config **out, struct mt_err *err);
 
-/** "250ms", "2s", "5m", "1h", "7d" -> milliseconds. MT_E_INVALID says what was expected. */
-mt_rc mt_config_duration(struct mt_str text, int64_t *out_ms, struct mt_err *err);
-
-/** "0.25USD" -> nano-USD. */
-mt_rc mt_config_money(struct mt_str text, int64_t *out_usd_nano, struct mt_err *err);
-
 /** Names of keys that differ and that a running node cannot take over (listen, data_dir, ...).
  */
 void mt_config_unreloadable(const struct mt_config *old, const struct mt_config *now,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "settings/table.h"
 
 /* The first unit is the one that nothing is written in. */
 static const struct unit duration_units[] = {
@@ -31,12 +32,12 @@ static const struct unit count_units[] = {
 static const struct unit nano_units[] = {{"USD", 1000 * 1000 * 1000}, {NULL, 0}};
 static const struct unit micro_units[] = {{"USD", 1000 * 1000}, {NULL, 0}};
 
-const struct unit_kind mt_config__duration = {"duration", "250ms, 10s, 5m, 1h or 7d",
-                                              duration_units};
-const struct unit_kind mt_config__bytes = {"size", "64MiB, 512KiB or 1GB", byte_units};
-const struct unit_kind mt_config__count = {"count", "10, 10k or 2M", count_units};
-const struct unit_kind mt_config__money = {"money amount", "2.50USD", nano_units};
-const struct unit_kind mt_config__price = {"price", "0.25USD", micro_units};
+const struct unit_kind mt_settings__duration = {"duration", "250ms, 10s, 5m, 1h or 7d",
+                                                duration_units};
+const struct unit_kind mt_settings__bytes = {"size", "64MiB, 512KiB or 1GB", byte_units};
+const struct unit_kind mt_settings__count = {"count", "10, 10k or 2M", count_units};
+const struct unit_kind mt_settings__money = {"money amount", "2.50USD", nano_units};
+const struct unit_kind mt_settings__price = {"price", "0.25USD", micro_units};
 
 static bool is_digit(char c)
 {
@@ -138,7 +139,7 @@ static void write_decimal(const struct unit *unit, int64_t value, struct mt_buf 
     mt_buf_add_cstr(out, unit->name);
 }
 
-void mt_config__unit_write(const struct unit_kind *kind, int64_t value, struct mt_buf *out)
+void mt_settings__unit_write(const struct unit_kind *kind, int64_t value, struct mt_buf *out)
 {
     if (value < 0)
         mt_buf_add_i64(out, value);
@@ -155,18 +156,18 @@ static mt_rc refuse(const struct unit_kind *kind, struct mt_str text, struct mt_
                    text.at != NULL ? text.at : "");
 }
 
-mt_rc mt_config__unit_parse(const struct unit_kind *kind, struct mt_str text, int64_t *out,
-                            struct mt_err *err)
+mt_rc mt_settings__unit_parse(const struct unit_kind *kind, struct mt_str text, int64_t *out,
+                              struct mt_err *err)
 {
     return unit_read(kind, text, out) ? MT_OK : refuse(kind, text, err);
 }
 
-mt_rc mt_config_duration(struct mt_str text, int64_t *out_ms, struct mt_err *err)
+mt_rc mt_settings_duration(struct mt_str text, int64_t *out_ms, struct mt_err *err)
 {
-    return mt_config__unit_parse(&mt_config__duration, text, out_ms, err);
+    return mt_settings__unit_parse(&mt_settings__duration, text, out_ms, err);
 }
 
-mt_rc mt_config_money(struct mt_str text, int64_t *out_usd_nano, struct mt_err *err)
+mt_rc mt_settings_money(struct mt_str text, int64_t *out_usd_nano, struct mt_err *err)
 {
-    return mt_config__unit_parse(&mt_config__money, text, out_usd_nano, err);
+    return mt_settings__unit_parse(&mt_settings__money, text, out_usd_nano, err);
 }

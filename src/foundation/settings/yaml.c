@@ -4,38 +4,39 @@
  * Bounded in bytes, depth, nodes and anchors. An alias shares the tree of its anchor, but
  * counts as if it were a copy, so a file that multiplies itself is refused before anybody walks
  * it. An alias within its own anchor, a second document and tags are refused. */
-#include "config_priv.h"
+#include "settings/yaml.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
 struct anchor {
     struct mt_str name;
-    struct mt_config__node *node;
+    struct mt_settings_node *node;
     bool is_whole; /* its end has been read */
 };
 
 struct frame { /* a map or list that is open */
-    struct mt_config__node *node;
-    const struct mt_config__node *key; /* of a map: read, its value not yet */
-    size_t anchor;                     /* index + 1; 0: none */
+    struct mt_settings_node *node;
+    const struct mt_settings_node *key; /* of a map: read, its value not yet */
+    size_t anchor;                      /* index + 1; 0: none */
 };
 
 struct reader {
     yaml_parser_t *parser;
     const char *name;
     struct mt_arena *arena;
-    struct frame frames[MT_CONFIG__DEPTH_MAX];
+    struct frame frames[MT_SETTINGS_DEPTH_MAX];
     size_t depth;
-    struct anchor anchors[MT_CONFIG__ANCHORS_MAX];
+    struct anchor anchors[MT_SETTINGS_ANCHORS_MAX];
     size_t anchors_n;
     size_t nodes_n;
-    struct mt_config__node *root;
+    struct mt_settings_node *root;
 };
 
-mt_rc mt_config__fail_at(struct mt_err *err, const char *name, unsigned line, unsigned column,
-                         const char *format, ...)
+mt_rc mt_settings_fail_at(struct mt_err *err, const char *name, unsigned line, unsigned column,
+                          const char *format, ...)
 {
     enum { NAME_SHOWN = 80 };
     char words[MT_ERR_TEXT_MAX];
@@ -53,8 +54,8 @@ mt_rc mt_config__fail_at(struct mt_err *err, const char *name, unsigned line, un
 static mt_rc fail_mark(struct reader *r, const yaml_mark_t *mark, const char *words,
                        struct mt_err *err)
 {
-    return mt_config__fail_at(err, r->name, (unsigned)mark->line + 1,
-                              (unsigned)mark->column + 1, "%s", words);
+    return mt_settings_fail_at(err, r->name, (unsigned)mark->line + 1,
+                               (unsigned)mark->column + 1, "%s", words);
 }
 
 static struct mt_str text_of(const yaml_char_t *at, size_t len)
@@ -71,18 +72,18 @@ static struct mt_str name_of(const yaml_char_t *at)
 static mt_rc count(struct reader *r, size_t nodes_n, const yaml_mark_t *mark,
                    struct mt_err *err)
 {
-    if (nodes_n > MT_CONFIG__NODES_MAX - r->nodes_n)
+    if (nodes_n > MT_SETTINGS_NODES_MAX - r->nodes_n)
         return fail_mark(r, mark, "too many values, those of aliases counted", err);
     r->nodes_n += nodes_n;
     return MT_OK;
 }
 
 static mt_rc node_new(struct reader *r, const yaml_event_t *event,
-                      enum mt_config__node_kind kind, struct mt_config__node **out,
+                      enum mt_settings_node_kind kind, struct mt_settings_node **out,
                       struct mt_err *err)
 {
     MT_TRY(count(r, 1, &event->start_mark, err));
-    struct mt_config__node *node = mt_arena_get(r->arena, 1, sizeof *node);
+    struct mt_settings_node *node = mt_arena_get(r->arena, 1, sizeof *node);
     if (node == NULL)
         return mt_arena_fail(r->arena, err);
     node->kind = kind;
@@ -94,7 +95,7 @@ static mt_rc node_new(struct reader *r, const yaml_event_t *event,
 }
 
 /* Hang a whole value where it belongs: into the innermost map or list, or at the root. */
-static mt_rc attach(struct reader *r, struct mt_config__node *node, struct mt_err *err)
+static mt_rc attach(struct reader *r, struct mt_settings_node *node, struct mt_err *err)
 {
     if (r->depth == 0) {
         r->root = node;
@@ -102,17 +103,17 @@ static mt_rc attach(struct reader *r, struct mt_config__node *node, struct mt_er
     }
     struct frame *frame = &r->frames[r->depth - 1];
     frame->node->size += node->size;
-    if (frame->node->kind == NODE_MAP && frame->key == NULL) {
-        if (node->kind != NODE_SCALAR)
-            return mt_config__fail_at(err, r->name, node->line, node->column,
-                                      "expected a key, found a list or a map");
+    if (frame->node->kind == MT_SETTINGS_MAP_NODE && frame->key == NULL) {
+        if (node->kind != MT_SETTINGS_SCALAR_NODE)
+            return mt_settings_fail_at(err, r->name, node->line, node->column,
+                                       "expected a key, found a list or a map");
         frame->key = node;
         return MT_OK;
     }
-    struct mt_config__entry *entry = mt_arena_get(r->arena, 1, sizeof *entry);
+    struct mt_settings_entry *entry = mt_arena_get(r->arena, 1, sizeof *entry);
     if (entry == NULL)
         return mt_arena_fail(r->arena, err);
-    *entry = (struct mt_config__entry){.key = frame->key, .value = node};
+    *entry = (struct mt_settings_entry){.key = frame->key, .value = node};
     frame->key = NULL;
     if (frame->node->last != NULL)
         frame->node->last->next = entry;
@@ -122,12 +123,13 @@ static mt_rc attach(struct reader *r, struct mt_config__node *node, struct mt_er
     return MT_OK;
 }
 
-static mt_rc anchor_add(struct reader *r, const yaml_char_t *name, struct mt_config__node *node,
-                        bool is_whole, const yaml_mark_t *mark, struct mt_err *err)
+static mt_rc anchor_add(struct reader *r, const yaml_char_t *name,
+                        struct mt_settings_node *node, bool is_whole, const yaml_mark_t *mark,
+                        struct mt_err *err)
 {
     if (name == NULL)
         return MT_OK;
-    if (r->anchors_n == MT_CONFIG__ANCHORS_MAX)
+    if (r->anchors_n == MT_SETTINGS_ANCHORS_MAX)
         return fail_mark(r, mark, "too many anchors", err);
     struct mt_str kept = mt_arena_str(r->arena, name_of(name));
     if (kept.at == NULL)
@@ -159,12 +161,12 @@ static bool is_null_word(struct mt_str text)
 
 static mt_rc on_scalar(struct reader *r, const yaml_event_t *event, struct mt_err *err)
 {
-    struct mt_config__node *node;
+    struct mt_settings_node *node;
     struct mt_str text = text_of(event->data.scalar.value, event->data.scalar.length);
 
     if (event->data.scalar.tag != NULL)
         return fail_mark(r, &event->start_mark, "tags are not supported", err);
-    MT_TRY(node_new(r, event, NODE_SCALAR, &node, err));
+    MT_TRY(node_new(r, event, MT_SETTINGS_SCALAR_NODE, &node, err));
     node->text = mt_arena_str(r->arena, text);
     if (node->text.at == NULL)
         return mt_arena_fail(r->arena, err);
@@ -174,14 +176,14 @@ static mt_rc on_scalar(struct reader *r, const yaml_event_t *event, struct mt_er
 }
 
 static mt_rc on_open(struct reader *r, const yaml_event_t *event,
-                     enum mt_config__node_kind kind, const yaml_char_t *anchor,
+                     enum mt_settings_node_kind kind, const yaml_char_t *anchor,
                      const yaml_char_t *tag, struct mt_err *err)
 {
-    struct mt_config__node *node;
+    struct mt_settings_node *node;
 
     if (tag != NULL)
         return fail_mark(r, &event->start_mark, "tags are not supported", err);
-    if (r->depth == MT_CONFIG__DEPTH_MAX)
+    if (r->depth == MT_SETTINGS_DEPTH_MAX)
         return fail_mark(r, &event->start_mark, "nested too deep", err);
     MT_TRY(node_new(r, event, kind, &node, err));
     MT_TRY(anchor_add(r, anchor, node, false, &event->start_mark, err));
@@ -211,10 +213,10 @@ static mt_rc on_event(struct reader *r, const yaml_event_t *event, struct mt_err
     case YAML_SCALAR_EVENT:
         return on_scalar(r, event, err);
     case YAML_SEQUENCE_START_EVENT:
-        return on_open(r, event, NODE_LIST, event->data.sequence_start.anchor,
+        return on_open(r, event, MT_SETTINGS_LIST_NODE, event->data.sequence_start.anchor,
                        event->data.sequence_start.tag, err);
     case YAML_MAPPING_START_EVENT:
-        return on_open(r, event, NODE_MAP, event->data.mapping_start.anchor,
+        return on_open(r, event, MT_SETTINGS_MAP_NODE, event->data.mapping_start.anchor,
                        event->data.mapping_start.tag, err);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
@@ -238,8 +240,8 @@ static mt_rc fail_parser(const struct reader *r, struct mt_err *err)
     if (parser->error == YAML_READER_ERROR)
         return MT_FAIL(err, MT_E_INVALID, "%s: byte %zu: %s", r->name, parser->problem_offset,
                        words);
-    return mt_config__fail_at(err, r->name, (unsigned)parser->problem_mark.line + 1,
-                              (unsigned)parser->problem_mark.column + 1, "%s", words);
+    return mt_settings_fail_at(err, r->name, (unsigned)parser->problem_mark.line + 1,
+                               (unsigned)parser->problem_mark.column + 1, "%s", words);
 }
 
 static mt_rc read_all(struct reader *r, struct mt_err *err)
@@ -257,14 +259,14 @@ static mt_rc read_all(struct reader *r, struct mt_err *err)
     return MT_OK;
 }
 
-mt_rc mt_config__yaml(struct mt_str text, const char *name, struct mt_arena *arena,
-                      const struct mt_config__node **root, struct mt_err *err)
+mt_rc mt_settings_yaml(struct mt_str text, const char *name, struct mt_arena *arena,
+                       const struct mt_settings_node **root, struct mt_err *err)
 {
     yaml_parser_t parser;
 
-    if (text.len > MT_CONFIG__FILE_MAX)
+    if (text.len > MT_SETTINGS_FILE_MAX)
         return MT_FAIL(err, MT_E_TOOBIG, "%s: over the limit of %d bytes", name,
-                       MT_CONFIG__FILE_MAX);
+                       MT_SETTINGS_FILE_MAX);
     struct reader *r = mt_arena_get(arena, 1, sizeof *r);
     if (r == NULL)
         return mt_arena_fail(arena, err);
