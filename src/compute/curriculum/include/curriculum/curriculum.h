@@ -41,7 +41,7 @@ enum { MT_ITEM_PROMPT_MAX = 160, MT_ITEM_ANSWER_MAX = 48, MT_ITEM_STEPS_MAX = 3 
 struct mt_item {
     enum mt_skill skill;
     enum mt_difficulty difficulty;
-    char prompt[MT_ITEM_PROMPT_MAX]; /* "add 45 38" */
+    char prompt[MT_ITEM_PROMPT_MAX]; /* "45+38" */
     char answer[MT_ITEM_ANSWER_MAX]; /* "83" */
     /* For compositions: what each step asks when its predecessor's answer is put in; "{}" is
      * where that answer goes in step_prompt[1..]. steps_n is 1 for the other skills. */
@@ -52,17 +52,29 @@ struct mt_item {
 
 struct mt_skill_info {
     const char *name;                      /* "add"; also its word in recipes and cards */
-    const char *example;                   /* "add 45 38 -> 83" */
+    const char *example;                   /* "45+38 -> 83" */
     const char *grades[MT_DIFFICULTIES_N]; /* what makes it easy, middle, hard */
+    uint32_t steps_n;                      /* more than 1: a composition */
 };
 
 const struct mt_skill_info *mt_skill_info(enum mt_skill skill);
 /** @return MT_OK, or MT_E_NOTFOUND with the nearest name */
 mt_rc mt_skill_find(struct mt_str name, enum mt_skill *out, struct mt_err *err);
 
-/** Item number `seed` of a skill, difficulty and split. */
+const char *mt_difficulty_name(enum mt_difficulty difficulty); /* "easy", "middle", "hard" */
+/** @return MT_OK, or MT_E_NOTFOUND */
+mt_rc mt_difficulty_find(struct mt_str name, enum mt_difficulty *out, struct mt_err *err);
+
+/** Item number `seed` of a skill, difficulty and split. Numbers are drawn with replacement: a
+ *  prompt can come again, and where there are few (products of small numbers) it must. */
 void mt_item_make(enum mt_skill skill, enum mt_difficulty difficulty, enum mt_split split,
                   uint64_t seed, struct mt_item *out);
+
+/** What a chain asks in this step [< steps_n] once the step before has answered; previous is
+ *  trimmed, and ignored by step 0. A NUL ends out.
+ *  @return false (and out untouched) when that answer is too long to be put in */
+bool mt_item_step_prompt(const struct mt_item *item, uint32_t step, struct mt_str previous,
+                         char out[MT_ITEM_PROMPT_MAX]);
 
 /** Is this answer right? White space around it does not count. */
 bool mt_item_is_right(const struct mt_item *item, struct mt_str answer);
