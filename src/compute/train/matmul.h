@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* matmul.h - the three products of a linear layer y = x W^T. Everything is row-major; W is
+ * [outputs x inputs] without gaps. One thread. */
+#ifndef MT_TRAIN_MATMUL_H
+#define MT_TRAIN_MATMUL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct mt_rows {
+    float *at;
+    uint32_t n;     /* rows */
+    uint32_t width; /* columns that count */
+    size_t step;    /* from row to row, at least width */
+};
+
+enum mt_matmul { MT_MATMUL_SETS, MT_MATMUL_ADDS };
+
+/** y = x W^T, or y += x W^T. */
+void mt_train__matmul(struct mt_rows x, const float *w, struct mt_rows y, enum mt_matmul how);
+
+/** x_grad = y_grad W. */
+void mt_train__matmul_x_grad(struct mt_rows y_grad, const float *w, struct mt_rows x_grad);
+
+/** w_grad += y_grad^T x. */
+void mt_train__matmul_w_grad(struct mt_rows y_grad, struct mt_rows x, float *w_grad);
+
+/** Keep the library from starting threads of its own; before the first product. */
+void mt_train__matmul_init(void);
+
+#endif
