@@ -25,7 +25,11 @@ void mt_train__matmul_x_grad(struct mt_rows y_grad, const float *w, struct mt_ro
 /** w_grad += y_grad^T x. */
 void mt_train__matmul_w_grad(struct mt_rows y_grad, struct mt_rows x, float *w_grad);
 
-/** Keep the library from starting threads of its own; before the first product. */
+/** Before the first product. Keeps OpenBLAS from starting threads of its own. */
 void mt_train__matmul_init(void);
+
+/** For tests: as on a processor of the level that these belong to. */
+struct mt_ops;
+void mt_train__matmul_choose(const struct mt_ops *ops);
 
 #endif

@@ -63,9 +63,9 @@ struct mt_loss_row {
 /* c = (adds ? c : 0) + a b. */
 struct mt_product {
     uint32_t m, n, k;
-    const float *a; /* [m x k] element (i, p) is a[i * a_row + p * a_column] */
-    size_t a_row, a_column;
-    const float *b; /* [k x n], or turned: [n x k] */
+    const float *a;         /* [m x k] element (i, p) is a[i * a_row + p * a_column] */
+    size_t a_row, a_column; /* one of them 1 */
+    const float *b;         /* [k x n], or turned: [n x k] */
     size_t b_row;
     bool b_is_turned;
     bool adds;
@@ -74,7 +74,7 @@ struct mt_product {
 };
 
 struct mt_ops {
-    void (*product)(const struct mt_product *product);
+    void (*product)(const struct mt_product *product); /* NULL: OpenBLAS is better */
     void (*norm)(const struct mt_norm *norm);
     void (*norm_back)(const struct mt_norm *norm);
     void (*swiglu)(const struct mt_swiglu *swiglu);

@@ -176,7 +176,9 @@ static void exponential(const float *x, float *y, size_t n)
 }
 
 const struct mt_ops MT_OPS(ops) = {
+#ifdef __AVX512F__
     .product = MT_OPS(product),
+#endif
     .norm = norm,
     .norm_back = norm_back,
     .swiglu = swiglu,

@@ -9,24 +9,28 @@
 #include "ops_level.h"
 #include "vec.h"
 
-enum { ROWS = 8, PANEL = 48, DEPTH = 512 };
+enum { ROWS = 8, PANEL = 48, DEPTH = 512, TURNED_ROWS = 128, TURNED_STEP = ROWS * DEPTH + VEC };
 
+/* Some rows of a, all of its columns that are at hand, and a panel of b. */
 struct panel {
-    const float *a; /* at the panel's first row of k */
-    float *c;       /* at its first column */
-    const float *at;
-    uint32_t k;
+    const float *a;         /* element (i, p): the tile of row i, then */
+    size_t a_tile;          /* ... from one tile of 8 rows to the next */
+    size_t a_row, a_column; /* ... within it */
+    uint32_t m, k;
+    const float *b;
     uint32_t columns; /* that are stored */
+    float *c;
+    size_t c_row;
     bool adds;
 };
 
 /* rows x vecs sums from row i on; both are constants where it is called. */
-VEC_INLINE void multiply_tile(const struct mt_product *t, const struct panel *panel, uint32_t i,
-                              const uint32_t rows, const uint32_t vecs)
+VEC_INLINE void multiply_tile(const struct panel *t, uint32_t i, const uint32_t rows,
+                              const uint32_t vecs)
 {
-    const float *a = panel->a + i * t->a_row;
-    const float *b = panel->at;
-    float *c = panel->c + i * t->c_row;
+    const float *a = t->a + i / ROWS * t->a_tile + i % ROWS * t->a_row;
+    const float *b = t->b;
+    float *c = t->c + i * t->c_row;
     vec sum[ROWS][3];
 
 #pragma GCC unroll 8
@@ -34,7 +38,7 @@ VEC_INLINE void multiply_tile(const struct mt_product *t, const struct panel *pa
 #pragma GCC unroll 3
         for (uint32_t v = 0; v < vecs; v++)
             sum[r][v] = vec_all(0.0F);
-    for (uint32_t p = 0; p < panel->k; p++) {
+    for (uint32_t p = 0; p < t->k; p++) {
 #pragma GCC unroll 8
         for (uint32_t r = 0; r < rows; r++)
 #pragma GCC unroll 3
@@ -48,23 +52,34 @@ VEC_INLINE void multiply_tile(const struct mt_product *t, const struct panel *pa
 #pragma GCC unroll 3
         for (uint32_t v = 0; v < vecs; v++) {
             float *to = c + r * t->c_row + v * VEC;
-            uint32_t n = panel->columns - v * VEC;
+            uint32_t n = t->columns - v * VEC;
 
-            vec_store_n(to, panel->adds ? sum[r][v] + vec_load_n(to, n) : sum[r][v], n);
+            vec_store_n(to, t->adds ? sum[r][v] + vec_load_n(to, n) : sum[r][v], n);
         }
 }
 
-VEC_INLINE void multiply_rows(const struct mt_product *t, const struct panel *panel,
-                              const uint32_t vecs)
+VEC_INLINE void multiply_rows(const struct panel *t, const uint32_t vecs)
 {
     uint32_t i = 0;
 
     for (; i + ROWS <= t->m; i += ROWS)
-        multiply_tile(t, panel, i, ROWS, vecs);
+        multiply_tile(t, i, ROWS, vecs);
     for (; i + 2 <= t->m; i += 2)
-        multiply_tile(t, panel, i, 2, vecs);
+        multiply_tile(t, i, 2, vecs);
     if (i < t->m)
-        multiply_tile(t, panel, i, 1, vecs);
+        multiply_tile(t, i, 1, vecs);
+}
+
+static void multiply_panel(const struct panel *t)
+{
+    uint32_t vecs = vec_padded(t->columns) / VEC;
+
+    if (vecs == 3)
+        multiply_rows(t, 3);
+    else if (vecs == 2)
+        multiply_rows(t, 2);
+    else
+        multiply_rows(t, 1);
 }
 
 /* Rows [p, p + k) and columns [j, j + columns) of b, columns filled up with zeros. */
@@ -103,41 +118,73 @@ static void turn_panel(const struct mt_product *t, uint32_t p, uint32_t k, uint3
     }
 }
 
-static void multiply_panel(const struct mt_product *t, const struct panel *panel)
+/* The rows that panel describes times all of b at depth p, panel by panel. */
+static void multiply_columns(const struct mt_product *t, struct panel panel, uint32_t p)
 {
-    uint32_t vecs = vec_padded(panel->columns) / VEC;
+    float room[PANEL * DEPTH] __attribute__((aligned(64), uninitialized));
+    uint32_t vecs_left = vec_padded(t->n) / VEC;
+    uint32_t vecs = 0;
 
-    if (vecs == 3)
-        multiply_rows(t, panel, 3);
-    else if (vecs == 2)
-        multiply_rows(t, panel, 2);
-    else
-        multiply_rows(t, panel, 1);
+    panel.b = room;
+    for (uint32_t j = 0; j < t->n; j += vecs * VEC, vecs_left -= vecs) {
+        uint32_t panels_left = (vecs_left + PANEL / VEC - 1) / (PANEL / VEC);
+
+        vecs = (vecs_left + panels_left - 1) / panels_left;
+        panel.columns = t->n - j < vecs * VEC ? t->n - j : vecs * VEC;
+        (t->b_is_turned ? turn_panel : copy_panel)(t, p, panel.k, j, panel.columns, room);
+        multiply_panel(&panel);
+        panel.c += vecs * VEC;
+    }
+}
+
+/* Up to 128 rows of an a that lies turned, tile by tile: read where it lies, each of its
+ * columns would be on a page of its own. */
+static void copy_turned(const struct mt_product *t, uint32_t i, uint32_t m, uint32_t p,
+                        uint32_t k, float *to)
+{
+    const float *from = t->a + i + p * t->a_column;
+    uint32_t whole = m / ROWS * ROWS;
+
+    for (uint32_t q = 0; q < k; q++, from += t->a_column, to += ROWS) {
+        for (uint32_t r = 0; r < whole; r += ROWS)
+            memcpy(to + r / ROWS * TURNED_STEP, from + r, ROWS * sizeof *to);
+        for (uint32_t r = whole; r < m; r++)
+            to[whole / ROWS * TURNED_STEP + r % ROWS] = from[r];
+    }
+}
+
+static void multiply_turned(const struct mt_product *t, struct panel panel, uint32_t p)
+{
+    float room[TURNED_ROWS / ROWS * TURNED_STEP] __attribute__((aligned(64), uninitialized));
+
+    panel.a = room;
+    panel.a_tile = TURNED_STEP;
+    panel.a_row = 1;
+    panel.a_column = ROWS;
+    for (uint32_t i = 0; i < t->m; i += TURNED_ROWS) {
+        panel.m = t->m - i < TURNED_ROWS ? t->m - i : TURNED_ROWS;
+        panel.c = t->c + i * t->c_row;
+        copy_turned(t, i, panel.m, p, panel.k, room);
+        multiply_columns(t, panel, p);
+    }
 }
 
 void MT_OPS(product)(const struct mt_product *t)
 {
-    float room[PANEL * DEPTH] __attribute__((aligned(64), uninitialized));
-
     for (uint32_t p = 0; p < t->k; p += DEPTH) {
-        uint32_t k = t->k - p < DEPTH ? t->k - p : DEPTH;
-        uint32_t vecs_left = vec_padded(t->n) / VEC;
+        const struct panel panel = {.a = t->a + p * t->a_column,
+                                    .a_tile = ROWS * t->a_row,
+                                    .a_row = t->a_row,
+                                    .a_column = t->a_column,
+                                    .m = t->m,
+                                    .k = t->k - p < DEPTH ? t->k - p : DEPTH,
+                                    .c = t->c,
+                                    .c_row = t->c_row,
+                                    .adds = t->adds || p > 0};
 
-        for (uint32_t j = 0; j < t->n;) {
-            uint32_t panels_left = (vecs_left + PANEL / VEC - 1) / (PANEL / VEC);
-            uint32_t vecs = (vecs_left + panels_left - 1) / panels_left;
-            uint32_t columns = t->n - j < vecs * VEC ? t->n - j : vecs * VEC;
-            const struct panel panel = {.a = t->a + p * t->a_column,
-                                        .c = t->c + j,
-                                        .at = room,
-                                        .k = k,
-                                        .columns = columns,
-                                        .adds = t->adds || p > 0};
-
-            (t->b_is_turned ? turn_panel : copy_panel)(t, p, k, j, columns, room);
-            multiply_panel(t, &panel);
-            vecs_left -= vecs;
-            j += columns;
-        }
+        if (t->a_row == 1 && t->a_column != 1)
+            multiply_turned(t, panel, p);
+        else
+            multiply_columns(t, panel, p);
     }
 }

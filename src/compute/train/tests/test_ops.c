@@ -259,7 +259,7 @@ static struct mt_rows rows_of(const float *at, uint32_t n, uint32_t width)
 
 static void linear_forward(const struct mt_ops *ops, struct dims s, const float *in, float *out)
 {
-    (void)ops;
+    mt_train__matmul_choose(ops);
     memset(out, 0, linear_out(s) * sizeof *out);
     mt_train__matmul(rows_of(in, s.a, s.b), in + s.a * s.b, rows_of(out, s.a, s.c),
                      s.e ? MT_MATMUL_ADDS : MT_MATMUL_SETS);
@@ -268,8 +268,8 @@ static void linear_forward(const struct mt_ops *ops, struct dims s, const float 
 static void linear_backward(const struct mt_ops *ops, struct dims s, const float *in,
                             const float *out, const float *out_grad, float *in_grad)
 {
-    (void)ops;
     (void)out;
+    mt_train__matmul_choose(ops);
     mt_train__matmul_x_grad(rows_of(out_grad, s.a, s.c), in + s.a * s.b,
                             rows_of(in_grad, s.a, s.b));
     mt_train__matmul_w_grad(rows_of(out_grad, s.a, s.c), rows_of(in, s.a, s.b),
@@ -366,6 +366,8 @@ static const struct op_case {
     {ATTENTION, {35, 2, 1, 32, 0}},  {ATTENTION, {35, 2, 1, 20, 18}},
     {ATTENTION, {48, 2, 1, 64, 47}}, {LINEAR, {1, 1, 1, 0, 0}},
     {LINEAR, {7, 5, 3, 0, 1}},       {LINEAR, {33, 32, 48, 0, 0}},
+    {LINEAR, {21, 530, 7, 0, 0}},    {LINEAR, {9, 17, 131, 0, 1}},
+    {LINEAR, {520, 3, 65, 0, 0}},    {LINEAR, {6, 4, 1, 0, 0}},
     {LOSS, {2, 1, 0, 0, 0}},         {LOSS, {16, 15, 0, 0, 0}},
     {LOSS, {262, 17, 0, 0, 0}},      {LOSS, {5, 0, 1, 0, 0}},
     {LOSS, {262, 261, 1, 0, 0}},

@@ -3,9 +3,11 @@
  *
  * RMSNorm, rotary positions on neighbouring pairs (2i, 2i+1) as llama.cpp does for this
  * architecture, causal grouped-query attention within each sequence, SwiGLU, tied or untied
- * output, cross-entropy. All sequences of a batch go through each matrix in one product
- * (OpenBLAS, one thread: several nets run beside each other, see train/trainer.h); what lies
- * between is fused and runs on the widest vectors that the processor has.
+ * output, cross-entropy. A batch goes through in chunks of whole sequences that add up to some
+ * 512 tokens, and each matrix meets a chunk in one product (one thread: several nets run beside
+ * each other, see train/trainer.h); what lies between is fused and runs on the widest vectors
+ * that the processor has. Tokens behind a sequence's last target cost nothing, and only
+ * positions with a target pass through the last layer's feed-forward and the output.
  *
  * Same inputs, same bits on one machine. Thread rule: one thread at a time per net; params may
  * be shared between nets that only read them. */
@@ -17,8 +19,9 @@
 
 struct mt_net;
 
-/** Working memory for batches of up to tokens_max tokens (about
- *  tokens_max * layers_n * (7 width + 5 ff_width) floats).
+/** For batches of up to tokens_max tokens, none of whose sequences is longer than context_n.
+ *  Working memory is that of a chunk (or of the longest sequence that may come): about
+ *  layers_n * (5 width + 2 ff_width) floats a token.
  *  @return MT_OK, MT_E_NOMEM, MT_E_INVALID (shape) */
 mt_rc mt_net_new(const struct mt_shape *shape, uint32_t tokens_max, struct mt_net **out,
                  struct mt_err *err);
@@ -41,8 +44,8 @@ void mt_net_forward(struct mt_net *net, const float *params, const struct mt_bat
 void mt_net_step(struct mt_net *net, const float *params, const struct mt_batch *batch,
                  float scale, float *grads, float *logps, struct mt_net_sum *sum);
 
-/** Rate of this machine's sgemm on one thread and on two [FLOP/s], measured on large square
- *  products; for the benchmark.
+/** Rate of this machine's sgemm on so many threads at once [FLOP/s], measured on large square
+ *  products, OpenBLAS's or our own, whichever is faster; for the benchmark. 0 without memory.
  *  @blocks about a second */
 double mt_net_sgemm_rate(unsigned threads_n);
 
