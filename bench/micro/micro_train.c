@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Training steps (forward and backward, without the optimiser) of three sizes of model, a net
- * per thread, beside the rate of large square products on as many threads. Each figure is the
- * fastest of many rounds.
+ * per thread, beside the rate of large square products on as many threads. Seconds are the
+ * processor's, so that others on the machine do not count. Each figure is the fastest of many
+ * rounds.
  *
  *   micro_train [SHAPE [THREADS]]     pico, nano or mini */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/attr.h"
-#include "system/env.h"
 #include "system/pool.h"
 #include "train/net.h"
 
-enum {
-    LENGTH = 128,
-    SEQUENCES = 32,
-    TOKENS = LENGTH * SEQUENCES,
-    THREADS_MAX = 2,
-    ROUNDS = 12
-};
+enum { LENGTH = 128, SEQUENCES = 32, TOKENS = LENGTH * SEQUENCES, THREADS_MAX = 2, ROUNDS = 6 };
 static const double round_s = 0.3;
 
 static const struct {
@@ -51,6 +46,7 @@ struct shard {
     float *grads;
     struct mt_batch batch;
     unsigned steps;
+    double seconds; /* that they took */
 };
 
 static int32_t tokens[TOKENS];
@@ -69,42 +65,50 @@ static void fill_batch(unsigned answer_share)
         starts[i] = i * LENGTH;
 }
 
+static double thread_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 static void run_steps(void *arg)
 {
     struct shard *shard = arg;
     struct mt_net_sum sum;
+    double start = thread_seconds();
 
     for (unsigned i = 0; i < shard->steps; i++)
         mt_net_step(shard->net, shard->params, &shard->batch, 1e-6F, shard->grads, NULL, &sum);
+    shard->seconds = thread_seconds() - start;
 }
 
-/* Seconds that all shards take beside each other. */
-static double time_shards(struct shard *shards, unsigned threads_n)
+/* Tokens per second of all shards beside each other. */
+static double run_shards(struct shard *shards, unsigned threads_n, unsigned steps)
 {
     struct mt_pool *pools[THREADS_MAX] = {0};
-    int64_t start_ns = mt_env_now_mono_ns(mt_env_real());
+    double rate = 0.0;
 
     for (unsigned i = 0; i < threads_n; i++) {
+        shards[i].steps = steps;
         MT_ASSERT(mt_pool_new("step", 1, &pools[i], NULL) == MT_OK);
         MT_ASSERT(mt_pool_post(pools[i], run_steps, &shards[i], NULL) == MT_OK);
     }
     for (unsigned i = 0; i < threads_n; i++)
         mt_pool_free(pools[i]);
-    return (double)(mt_env_now_mono_ns(mt_env_real()) - start_ns) * 1e-9;
+    for (unsigned i = 0; i < threads_n; i++)
+        rate += (double)TOKENS * steps / shards[i].seconds;
+    return rate;
 }
 
 static double tokens_per_s(struct shard *shards, unsigned threads_n)
 {
-    double best = 0.0;
+    double best = run_shards(shards, threads_n, 1);
+    unsigned steps = (unsigned)(round_s * best / threads_n / TOKENS) + 1;
 
-    for (unsigned i = 0; i < threads_n; i++)
-        shards[i].steps = 1;
-    double once = time_shards(shards, threads_n);
-    unsigned steps = (unsigned)(round_s / once) + 1;
     for (unsigned round = 0; round < ROUNDS; round++) {
-        for (unsigned i = 0; i < threads_n; i++)
-            shards[i].steps = steps;
-        double rate = (double)TOKENS * steps * threads_n / time_shards(shards, threads_n);
+        double rate = run_shards(shards, threads_n, steps);
 
         if (rate > best)
             best = rate;
