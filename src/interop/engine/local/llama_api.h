@@ -10,11 +10,48 @@
 #include "template.h"
 
 #if MT_HAVE_LLAMA
+#include "gguf.h"
 #include "llama.h"
 
 #define MT_LLAMA_MAP(X)                   \
     X(ggml_backend_dev_by_type)           \
     X(ggml_backend_load_all_from_path)    \
+    X(ggml_free)                          \
+    X(ggml_get_type_traits)               \
+    X(ggml_init)                          \
+    X(ggml_new_tensor_1d)                 \
+    X(ggml_new_tensor_2d)                 \
+    X(ggml_quantize_chunk)                \
+    X(ggml_set_name)                      \
+    X(ggml_tensor_overhead)               \
+    X(gguf_add_tensor)                    \
+    X(gguf_find_key)                      \
+    X(gguf_free)                          \
+    X(gguf_get_alignment)                 \
+    X(gguf_get_arr_n)                     \
+    X(gguf_get_arr_str)                   \
+    X(gguf_get_arr_type)                  \
+    X(gguf_get_data_offset)               \
+    X(gguf_get_kv_type)                   \
+    X(gguf_get_meta_data)                 \
+    X(gguf_get_meta_size)                 \
+    X(gguf_get_n_tensors)                 \
+    X(gguf_get_tensor_name)               \
+    X(gguf_get_tensor_ne)                 \
+    X(gguf_get_tensor_offset)             \
+    X(gguf_get_tensor_size)               \
+    X(gguf_get_tensor_type)               \
+    X(gguf_get_val_f32)                   \
+    X(gguf_get_val_str)                   \
+    X(gguf_get_val_u32)                   \
+    X(gguf_init_empty)                    \
+    X(gguf_init_from_buffer)              \
+    X(gguf_set_arr_data)                  \
+    X(gguf_set_arr_str)                   \
+    X(gguf_set_val_bool)                  \
+    X(gguf_set_val_f32)                   \
+    X(gguf_set_val_str)                   \
+    X(gguf_set_val_u32)                   \
     X(llama_adapter_lora_init)            \
     X(llama_backend_init)                 \
     X(llama_batch_free)                   \
