@@ -48,6 +48,22 @@ struct mt_attention {
     float *scratch; /* mt_train__attention_scratch() floats */
 };
 
+/* One row of a sequence whose keys and values stand in a cache: it is written there, rotated,
+ * and then attends to what is there up to itself. */
+struct mt_cached {
+    uint32_t position;
+    uint32_t heads_n, kv_heads_n, head_width;
+    float scale;
+    const float *cosines, *sines; /* [padded head_width] of this position, as above */
+    const float *qkv;             /* the row */
+    float *keys;           /* [kv_heads_n * head_width x keys_step] a column per position */
+    size_t keys_step;      /* padded */
+    float *values;         /* of each head [positions x padded head_width] */
+    size_t values_of_head; /* floats from head to head */
+    float *out;            /* [heads_n * head_width] out of attend */
+    float *scratch;        /* [padded head_width + keys_step] */
+};
+
 /* Softmax and cross-entropy of one row. */
 struct mt_loss_row {
     uint32_t vocab_n;
@@ -81,8 +97,10 @@ struct mt_ops {
     void (*swiglu_back)(const struct mt_swiglu *swiglu);
     void (*attention)(const struct mt_attention *attention);
     void (*attention_back)(const struct mt_attention *attention);
+    void (*remember)(const struct mt_cached *row);
+    void (*attend)(const struct mt_cached *row);
     void (*loss)(struct mt_loss_row *row);
-    void (*exp)(const float *x, float *y, size_t n); /* for the tests */
+    void (*exp)(const float *x, float *y, size_t n);
 };
 
 /** The table for this processor. */

@@ -12,6 +12,8 @@ extern const struct mt_ops mt_train__ops_base, mt_train__ops_avx2, mt_train__ops
 void MT_OPS(product)(const struct mt_product *product);
 void MT_OPS(attention)(const struct mt_attention *attention);
 void MT_OPS(attention_back)(const struct mt_attention *attention);
+void MT_OPS(remember)(const struct mt_cached *row);
+void MT_OPS(attend)(const struct mt_cached *row);
 #endif
 
 #endif

@@ -185,6 +185,8 @@ const struct mt_ops MT_OPS(ops) = {
     .swiglu_back = swiglu_back,
     .attention = MT_OPS(attention),
     .attention_back = MT_OPS(attention_back),
+    .remember = MT_OPS(remember),
+    .attend = MT_OPS(attend),
     .loss = loss,
     .exp = exponential,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* train/model_file.h - GGUF in and out, through llama.cpp's own library: what is written here
- * loads there unchanged, quantised by its own quantiser. Blocks: not for a loop. */
+ * loads there unchanged, quantised by its own quantiser. Norms stay f32. Blocks: not for a
+ * loop. Any thread. */
 #ifndef MT_TRAIN_MODEL_FILE_H
 #define MT_TRAIN_MODEL_FILE_H
 
@@ -15,20 +16,25 @@ struct mt_model_about {
     struct mt_str license;     /* general.license */
 };
 
-/** Write with the byte-level vocabulary (train/vocab.h) and its chat template. A crash sees the
- *  old file or the new one. A row that Q8_0 cannot divide (columns not a multiple of 32) is
- *  MT_E_INVALID naming the tensor.
+/** Write with the byte-level vocabulary (train/vocab.h; vocab_n says whether
+ * MT_TOKEN_CALL_CLOUD is in it) and its chat template. Readers and a crash see the old file or
+ * the new one.
  *  @param library_dir where llama.cpp's libraries are; NULL = as built
- *  @return MT_OK, MT_E_INVALID, MT_E_IO, MT_E_DENIED, MT_E_NOTFOUND (folder, or no llama.cpp)
- */
+ *  @return MT_OK; MT_E_INVALID: the shape, a weight that is not finite or over the range of its
+ *  type, a row that Q8_0 cannot divide (columns not a multiple of 32); the text names the
+ *  tensor; MT_E_IO ("disk full"), MT_E_DENIED, MT_E_NOTFOUND (folder, or no llama.cpp),
+ *  MT_E_UNSUPPORTED (llama.cpp of another version), MT_E_NOMEM */
 mt_rc mt_model_write(const char *path, const struct mt_shape *shape, const float *params,
                      enum mt_model_type type, const struct mt_model_about *about,
                      const char *library_dir, struct mt_err *err);
 
-/** Read any file of this architecture and vocabulary (f32, f16, Q8_0).
+/** Read any file of this architecture and vocabulary, of whatever type (f32, f16, Q8_0, ...).
  *  @param params out: mt_alloc'd [params_n], the caller frees
- *  @return MT_OK, MT_E_INVALID (another architecture or vocabulary: the text says which, and
- *  what was expected), MT_E_CORRUPT, MT_E_NOTFOUND, MT_E_IO, MT_E_NOMEM */
+ *  @return MT_OK; MT_E_INVALID: another architecture, vocabulary or shape than train/net.h
+ *  computes (the text says which, and what was expected); MT_E_CORRUPT: cut off, a tensor that
+ *  is missing or of other dimensions, a weight that is not finite (the text names it);
+ *  MT_E_NOTFOUND, MT_E_UNSUPPORTED (GGUF or llama.cpp of another version), MT_E_TOOBIG (over 4
+ *  GiB), MT_E_DENIED, MT_E_IO, MT_E_NOMEM */
 mt_rc mt_model_read(const char *path, struct mt_shape *shape, float **params,
                     const char *library_dir, struct mt_err *err);
 
