@@ -610,6 +610,46 @@ static void a_file_that_is_cut_off_is_refused(void **state)
     }
 }
 
+/* Not synced: only for what is read at once. */
+static void put_file(struct mt_str bytes)
+{
+    FILE *file = fopen(PATH, "we");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes.at, 1, bytes.len, file), bytes.len);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* ggml ends the process over what it does not expect; nothing may reach it that does that. */
+static void no_byte_of_the_header_ends_the_process(void **state)
+{
+    enum { STRIDE = 29, TENSORS_BYTES = 720, TENSORS_STRIDE = 5 };
+    static const unsigned char flips[] = {0x01, 0x80};
+    struct mt_shape small = wide;
+    MT_CLEANUP(mt_buf_fini) struct mt_buf file = MT_BUF_INIT(FILE_MAX);
+    unsigned refused_n = 0;
+    (void)state;
+
+    small.layers_n = 1;
+    small.width = small.ff_width = 32;
+    MT_CLEANUP(model_fini) struct model model = random_model(&small, 1);
+    write_model(&model, MT_MODEL_Q8_0);
+    assert_int_equal(mt_file_read(PATH, FILE_MAX, &file, NULL), MT_OK);
+    size_t header = find_last(mt_buf_str(&file), MT_STR("blk.0.ffn_down.weight")) + 60;
+    for (size_t at = 0; at < header;
+         at += at + TENSORS_BYTES < header ? STRIDE : TENSORS_STRIDE)
+        for (size_t i = 0; i < MT_ARRAY_LEN(flips); i++) {
+            struct mt_shape shape;
+            float *params = NULL;
+            file.at[at] = (char)(file.at[at] ^ flips[i]);
+            put_file(mt_buf_str(&file));
+            refused_n += mt_model_read(PATH, &shape, &params, NULL, NULL) < 0;
+            file.at[at] = (char)(file.at[at] ^ flips[i]);
+            mt_free(params);
+        }
+    assert_true(refused_n > header / STRIDE);
+}
+
 static void files_that_are_not_there_are_told(void **state)
 {
     struct mt_shape shape;
@@ -669,6 +709,7 @@ int main(void)
         cmocka_unit_test(broken_files_are_named),
         cmocka_unit_test(weights_that_are_no_numbers_are_named),
         cmocka_unit_test(a_file_that_is_cut_off_is_refused),
+        cmocka_unit_test(no_byte_of_the_header_ends_the_process),
         cmocka_unit_test(files_that_are_not_there_are_told),
         cmocka_unit_test(writing_and_reading_survive_any_lack_of_memory),
     };
