@@ -166,6 +166,7 @@ struct mt_worker {
     const struct mt_ask *embedding; /* its text is being computed now; NULL: none */
     size_t speakers_n;              /* tokens of speaking sequences in the present batch */
     size_t share;                   /* prompt tokens per step, so that a step stays short */
+    size_t stretch;                 /* how many times as long the present step may take */
     uint64_t random;
 };
 

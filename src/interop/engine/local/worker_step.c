@@ -7,7 +7,8 @@
 
 enum {
     SHARE_ALONE = MT_UBATCH_TOKENS, /* while nobody speaks who would have to wait */
-    STEP_TARGET_MS = 100,           /* of prompt tokens beside speaking ones: about this long */
+    STEP_TARGET_MS = 100, /* of prompt tokens beside speaking ones: about this long, */
+    STRETCH_MAX = 10,     /* or so many times as long where many wait for few */
 };
 
 static void put(struct mt_worker *w, struct mt_choice_run *choice, llama_token token,
@@ -70,6 +71,31 @@ static bool may_go_on(const struct mt_choice_run *choice)
     return !is_held && !atomic_load(&job->is_canceled);
 }
 
+/* Those who speak wait for a step that reads prompts, those who read gain by it, and large
+ * steps use the machine better: the more read beside the fewer who speak, the longer it may
+ * take. */
+static size_t stretch(const struct mt_worker *w)
+{
+    size_t readers_n = 0;
+
+    for (size_t i = 0; i < w->slots_n; i++) {
+        const struct mt_choice_run *choice = w->slots[i].choice;
+        readers_n += choice != NULL && choice->state == MT_CHOICE_PROMPT && may_go_on(choice);
+    }
+    size_t times = 1 + (STRETCH_MAX - 2) * readers_n / w->speakers_n;
+    return times < STRETCH_MAX ? times : STRETCH_MAX;
+}
+
+static size_t share_of_step(struct mt_worker *w)
+{
+    size_t most = MT_BATCH_TOKENS - w->slots_n;
+
+    if (w->speakers_n == 0)
+        return SHARE_ALONE;
+    w->stretch = stretch(w);
+    return w->share * w->stretch < most ? w->share * w->stretch : most;
+}
+
 static void fill_batch(struct mt_worker *w)
 {
     size_t share;
@@ -84,7 +110,7 @@ static void fill_batch(struct mt_worker *w)
             put(w, choice, choice->next, true);
     }
     w->speakers_n = (size_t)w->batch.n_tokens;
-    share = w->speakers_n > 0 ? w->share : SHARE_ALONE;
+    share = share_of_step(w);
     for (size_t i = 0; i < w->slots_n && share > 0; i++) {
         /* a different one comes first each time, so that a long prompt does not starve others
          */
@@ -103,9 +129,10 @@ static void adapt_share(struct mt_worker *w, int64_t took_ns)
 
     if (w->speakers_n == 0 || prompt_n == 0)
         return;
-    if (took_ns < STEP_TARGET_MS * 500000LL && prompt_n == w->share)
+    int64_t target_ns = STEP_TARGET_MS * 1000000LL * (int64_t)w->stretch;
+    if (took_ns < target_ns / 2 && prompt_n >= w->share * w->stretch)
         w->share = w->share * 2 < most ? w->share * 2 : most;
-    else if (took_ns > STEP_TARGET_MS * 2000000LL && w->share > MT_SHARE_MIN)
+    else if (took_ns > target_ns * 2 && w->share > MT_SHARE_MIN)
         w->share /= 2;
 }
 
