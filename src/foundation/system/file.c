@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,34 +114,117 @@ static char *folder_of(const char *path)
     return mt_alloc_cstr((struct mt_str){path, len});
 }
 
-static mt_rc write_beside(const char *temp, struct mt_str content, unsigned mode, int fd,
-                          struct mt_err *err)
+/* What stands complete in temp becomes path, on disk. */
+static mt_rc publish(int fd, const char *temp, const char *path, unsigned mode,
+                     struct mt_err *err)
 {
-    MT_TRY(write_all(fd, content, temp, err));
+    MT_CLEANUP(mt_freep) char *folder = folder_of(path);
+
+    if (folder == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "write '%s'", path);
     if (fchmod(fd, (mode_t)mode) != 0 || fsync(fd) != 0)
         return fail_io(err, "write", temp);
-    return MT_OK;
+    if (rename(temp, path) != 0)
+        return fail_io(err, "rename to", path);
+    return mt_dir_sync(folder, err);
 }
 
 mt_rc mt_file_write(const char *path, struct mt_str content, unsigned mode, struct mt_err *err)
 {
-    MT_CLEANUP(mt_freep) char *folder = folder_of(path);
     MT_CLEANUP(mt_freep) char *temp = mt_alloc(strlen(path) + 16, 1);
 
-    if (folder == NULL || temp == NULL)
+    if (temp == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "write '%s'", path);
     snprintf(temp, strlen(path) + 16, "%s.XXXXXX", path);
     MT_CLEANUP(mt_fd_closep) int fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0)
         return fail_io(err, "write", path);
-    mt_rc rc = write_beside(temp, content, mode, fd, err);
-    if (rc == MT_OK && rename(temp, path) != 0)
-        rc = fail_io(err, "rename to", path);
-    if (rc != MT_OK) {
+    mt_rc rc = write_all(fd, content, temp, err);
+    if (rc == MT_OK)
+        rc = publish(fd, temp, path, mode, err);
+    if (rc != MT_OK)
         unlink(temp);
-        return rc;
-    }
-    return mt_dir_sync(folder, err);
+    return rc;
+}
+
+struct mt_draft {
+    char *path;
+    char *temp; /* a lock on it is held while fd is open */
+    unsigned mode;
+    int fd;
+};
+
+/* Not when somebody published it between our open and our lock, or when we did. */
+static bool is_at(int fd, const char *path)
+{
+    struct stat ours, there;
+
+    return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+           ours.st_ino == there.st_ino;
+}
+
+static mt_rc open_temp(struct mt_draft *draft, struct mt_err *err)
+{
+    MT_CLEANUP(mt_fd_closep)
+    int fd = open(draft->temp, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return fail_io(err, "write", draft->temp);
+    bool is_ours = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (!is_ours && errno != EWOULDBLOCK)
+        return fail_io(err, "lock", draft->temp);
+    if (!is_ours || !is_at(fd, draft->temp))
+        return MT_FAIL(err, MT_E_BUSY, "write '%s': another process does", draft->temp);
+    if (ftruncate(fd, 0) != 0)
+        return fail_io(err, "write", draft->temp);
+    draft->fd = fd;
+    fd = -1;
+    return MT_OK;
+}
+
+static void draft_freep(struct mt_draft **draft)
+{
+    mt_draft_free(*draft);
+}
+
+mt_rc mt_draft_new(const char *path, unsigned mode, struct mt_draft **out, struct mt_err *err)
+{
+    MT_CLEANUP(draft_freep) struct mt_draft *draft = mt_alloc(1, sizeof *draft);
+
+    if (draft == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "write '%s'", path);
+    draft->fd = -1;
+    draft->mode = mode;
+    draft->path = mt_alloc_cstr(mt_str_of(path));
+    draft->temp = mt_alloc(strlen(path) + 8, 1);
+    if (draft->path == NULL || draft->temp == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "write '%s'", path);
+    snprintf(draft->temp, strlen(path) + 8, "%s.part", path);
+    MT_TRY(open_temp(draft, err));
+    *out = MT_MOVE(draft);
+    return MT_OK;
+}
+
+mt_rc mt_draft_add(struct mt_draft *draft, struct mt_str piece, struct mt_err *err)
+{
+    return write_all(draft->fd, piece, draft->temp, err);
+}
+
+mt_rc mt_draft_publish(struct mt_draft *draft, struct mt_err *err)
+{
+    return publish(draft->fd, draft->temp, draft->path, draft->mode, err);
+}
+
+void mt_draft_free(struct mt_draft *draft)
+{
+    if (draft == NULL)
+        return;
+    if (draft->fd >= 0 && is_at(draft->fd, draft->temp))
+        unlink(draft->temp);
+    mt_fd_closep(&draft->fd);
+    mt_free(draft->temp);
+    mt_free(draft->path);
+    mt_free(draft);
 }
 
 mt_rc mt_dir_sync(const char *path, struct mt_err *err)

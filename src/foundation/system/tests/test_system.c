@@ -118,6 +118,81 @@ static void a_failed_write_leaves_the_old_file_and_no_other(void **state)
     assert_int_equal(system(temp), 0);
 }
 
+static struct mt_draft *draft_of(const char *path)
+{
+    struct mt_draft *draft = NULL;
+    struct mt_err err = {0};
+
+    if (mt_draft_new(path, 0640, &draft, &err) != MT_OK)
+        fail_msg("draft: %s", err.text);
+    return draft;
+}
+
+static void a_draft_is_seen_when_it_is_published(void **state)
+{
+    (void)state;
+    struct mt_buf out = MT_BUF_INIT(100);
+    struct stat found;
+
+    assert_int_equal(mt_file_write(in_dir("a"), MT_STR("old"), 0600, NULL), MT_OK);
+    struct mt_draft *draft = draft_of(in_dir("a"));
+    assert_int_equal(mt_draft_add(draft, MT_STR("new "), NULL), MT_OK);
+    assert_int_equal(mt_draft_add(draft, MT_STR("words"), NULL), MT_OK);
+    assert_int_equal(mt_file_read(in_dir("a"), 100, &out, NULL), MT_OK);
+    assert_string_equal(mt_buf_cstr(&out), "old");
+    assert_int_equal(mt_draft_publish(draft, NULL), MT_OK);
+    mt_buf_clear(&out);
+    assert_int_equal(mt_file_read(in_dir("a"), 100, &out, NULL), MT_OK);
+    assert_string_equal(mt_buf_cstr(&out), "new words");
+    assert_int_equal(stat(in_dir("a"), &found), 0);
+    assert_int_equal(found.st_mode & 0777, 0640);
+    mt_draft_free(draft);
+    assert_true(mt_file_exists(in_dir("a")));
+    assert_false(mt_file_exists(in_dir("a.part")));
+    mt_buf_fini(&out);
+    mt_draft_free(NULL);
+}
+
+static void a_draft_that_is_not_published_leaves_nothing(void **state)
+{
+    (void)state;
+    struct mt_draft *none = NULL;
+    struct mt_err err = {0};
+
+    struct mt_draft *draft = draft_of(in_dir("a"));
+    assert_int_equal(mt_draft_add(draft, MT_STR("words"), NULL), MT_OK);
+    assert_int_equal(mt_draft_new(in_dir("a"), 0600, &none, &err), MT_E_BUSY);
+    assert_non_null(strstr(err.text, "a.part': another process does"));
+    assert_true(mt_file_exists(in_dir("a.part")));
+    mt_draft_free(draft);
+    assert_false(mt_file_exists(in_dir("a.part")));
+    assert_false(mt_file_exists(in_dir("a")));
+    assert_int_equal(mt_draft_new(in_dir("no/a"), 0600, &none, NULL), MT_E_NOTFOUND);
+    for (long nth = 0; nth < 3; nth++) {
+        mt_alloc_fail_after = nth;
+        assert_int_equal(mt_draft_new(in_dir("a"), 0600, &none, NULL), MT_E_NOMEM);
+        mt_alloc_fail_after = -1;
+        assert_int_equal(mt_alloc_live, 0);
+    }
+    assert_null(none);
+}
+
+static void what_a_dead_writer_left_is_written_over(void **state)
+{
+    (void)state;
+    struct mt_buf out = MT_BUF_INIT(100);
+
+    assert_int_equal(mt_file_write(in_dir("a.part"), MT_STR("half of something"), 0600, NULL),
+                     MT_OK);
+    struct mt_draft *draft = draft_of(in_dir("a"));
+    assert_int_equal(mt_draft_add(draft, MT_STR("whole"), NULL), MT_OK);
+    assert_int_equal(mt_draft_publish(draft, NULL), MT_OK);
+    mt_draft_free(draft);
+    assert_int_equal(mt_file_read(in_dir("a"), 100, &out, NULL), MT_OK);
+    assert_string_equal(mt_buf_cstr(&out), "whole");
+    mt_buf_fini(&out);
+}
+
 static void folders_are_made_with_those_above(void **state)
 {
     (void)state;
@@ -390,6 +465,12 @@ int main(void)
         cmocka_unit_test(real_time_moves_and_chance_differs),
         cmocka_unit_test_setup_teardown(files_are_read_whole_or_not_at_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_write_leaves_the_old_file_and_no_other, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_draft_is_seen_when_it_is_published, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_draft_that_is_not_published_leaves_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_a_dead_writer_left_is_written_over, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(folders_are_made_with_those_above, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lock_names_its_holder_and_dies_with_it, set_up,

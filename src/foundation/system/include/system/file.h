@@ -18,6 +18,23 @@ mt_rc mt_file_read(const char *path, size_t max, struct mt_buf *out, struct mt_e
  *  @return MT_OK, MT_E_DENIED, MT_E_NOTFOUND (no such folder), MT_E_IO ("disk full") */
 mt_rc mt_file_write(const char *path, struct mt_str content, unsigned mode, struct mt_err *err);
 
+/** A large file on its way: written in pieces to "PATH.part", which takes PATH's place when it
+ *  is published. What a crash left there the next draft writes over. */
+struct mt_draft;
+
+/** @return MT_OK, MT_E_BUSY (somebody else drafts the same file), MT_E_DENIED, MT_E_NOTFOUND
+ *  (no such folder), MT_E_IO, MT_E_NOMEM */
+mt_rc mt_draft_new(const char *path, unsigned mode, struct mt_draft **out, struct mt_err *err);
+
+/** @return MT_OK, MT_E_IO ("disk full"), MT_E_TOOBIG (of the process's limit) */
+mt_rc mt_draft_add(struct mt_draft *draft, struct mt_str piece, struct mt_err *err);
+
+/** Sync, rename, sync the folder; once, after which only free is allowed. */
+mt_rc mt_draft_publish(struct mt_draft *draft, struct mt_err *err);
+
+/** Free, and remove what was not published; NULL is allowed. */
+void mt_draft_free(struct mt_draft *draft);
+
 /** Make a folder and those above it, with mode 0700; one that is there is fine.
  *  @return MT_OK, MT_E_DENIED, MT_E_EXISTS (something else has the name), MT_E_IO */
 mt_rc mt_dir_make(const char *path, struct mt_err *err);
