@@ -55,7 +55,7 @@ suite dev -LE '^(bench|soak)$'
 step "configure" cmake --preset tsan
 step "build with ThreadSanitizer" cmake --build --preset tsan
 echo "== unit tests of rooms with threads"
-suite tsan -L '/(system|net|local|ledger|gateway)$'
+suite tsan -L '/(system|net|local|ledger|gateway|train)$'
 
 if [ -x tests/e2e/run.sh ]; then
     echo "== end to end"
