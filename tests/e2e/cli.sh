@@ -184,5 +184,30 @@ if grep -rq 'sk-never-shown' "$home/up.err" "$home/up.out" "$home/data" 2>/dev/n
     fail "secrets stay secret" "the endpoint's key was written somewhere"
 fi
 
+# training: a run that is interrupted goes on where it was, and what it wrote is a model
+cat >"$home/tiny.yaml" <<YAML
+name: tiny
+shape: {layers: 1, width: 32, ff: 64, heads: 2}
+data: [{skill: copy, difficulty: easy}]
+train: {batch: 512, steps: 1000}
+outputs: [{path: tiny.gguf}]
+card: {path: tiny.md, items: 5}
+YAML
+interrupted() {
+    "$motet" train --recipe "$home/tiny.yaml" --out "$home" --json >"$home/train.out" &
+    local pid=$! status=0
+    wait_for '"event":"step"' "$home/train.out"
+    kill -TERM "$pid"
+    wait "$pid" || status=$?
+    return "$status"
+}
+check "train, interrupted" 13 '!the same command goes on there' interrupted
+sed 's/steps: 1000/steps: 900/' "$home/tiny.yaml" >"$home/other.yaml"
+check "train another recipe" 7 '!tiny.checkpoint.*train.steps' \
+    "$motet" train --recipe "$home/other.yaml" --out "$home"
+check "train goes on" 0 'tiny.gguf$' "$motet" train --recipe "$home/tiny.yaml" --out "$home" --resume
+check "its card" 0 'copy' cat "$home/tiny.md"
+check "train --card" 0 '"copy"' "$motet" train --card "$home/tiny.gguf" --items 5 --json
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -7,12 +7,25 @@
 #include "commands.h"
 
 const struct cli_cmd *const cli_cmds[] = {
-    &cli_cmd_up,      &cli_cmd_run,    &cli_cmd_ask,
-    &cli_cmd_ls,      &cli_cmd_ps,     &cli_cmd_show,
-    &cli_cmd_stop,    &cli_cmd_reload, &cli_cmd_config,
-    &cli_cmd_key,     &cli_cmd_usage,  &cli_cmd_explain,
-    &cli_cmd_routes,  &cli_cmd_doctor, &cli_cmd_completion,
-    &cli_cmd_version, &cli_cmd_help,   NULL,
+    &cli_cmd_up,
+    &cli_cmd_run,
+    &cli_cmd_ask,
+    &cli_cmd_ls,
+    &cli_cmd_ps,
+    &cli_cmd_show,
+    &cli_cmd_stop,
+    &cli_cmd_reload,
+    &cli_cmd_config,
+    &cli_cmd_key,
+    &cli_cmd_usage,
+    &cli_cmd_explain,
+    &cli_cmd_routes,
+    &cli_cmd_doctor,
+    &cli_cmd_completion,
+    &cli_cmd_train,
+    &cli_cmd_version,
+    &cli_cmd_help,
+    NULL,
 };
 
 const char *cli_variable(const struct cli *cli, const char *name)

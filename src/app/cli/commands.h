@@ -19,6 +19,7 @@ extern const struct cli_cmd cli_cmd_usage;
 extern const struct cli_cmd cli_cmd_explain;
 extern const struct cli_cmd cli_cmd_routes;
 extern const struct cli_cmd cli_cmd_doctor;
+extern const struct cli_cmd cli_cmd_train;
 extern const struct cli_cmd cli_cmd_completion;
 extern const struct cli_cmd cli_cmd_version;
 extern const struct cli_cmd cli_cmd_help;

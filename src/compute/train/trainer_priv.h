@@ -40,6 +40,7 @@ struct mt_trainer {
     struct mt_shard *shards; /* [opts.threads_n] of the batch in hand */
     struct lane *lanes;      /* [opts.threads_n] */
     float *logps;            /* where the caller wants them, or NULL */
+    float *logits;           /* the same, of an evaluation */
     float scale;             /* 1 / weight of the batch in hand */
 };
 

@@ -190,6 +190,13 @@ static void step_job(void *arg, unsigned member)
     flush_as(before);
 }
 
+static float *logits_of(const struct mt_trainer *t, unsigned member)
+{
+    size_t before = t->shards[member].targets_before;
+
+    return t->logits == NULL ? NULL : t->logits + before * t->opts.shape.vocab_n;
+}
+
 static void evaluate_job(void *arg, unsigned member)
 {
     struct mt_trainer *t = arg;
@@ -198,7 +205,8 @@ static void evaluate_job(void *arg, unsigned member)
 
     lane->sum = (struct mt_net_sum){0};
     if (t->shards[member].targets_n > 0)
-        mt_net_forward(lane->net, t->params, &t->shards[member].batch, NULL, NULL, &lane->sum);
+        mt_net_forward(lane->net, t->params, &t->shards[member].batch, logits_of(t, member),
+                       NULL, &lane->sum);
     flush_as(before);
 }
 
@@ -248,10 +256,11 @@ mt_rc mt_trainer_step(struct mt_trainer *trainer, const struct mt_batch *batch, 
 }
 
 void mt_trainer_evaluate(struct mt_trainer *trainer, const struct mt_batch *batch,
-                         struct mt_net_sum *sum)
+                         float *logits, struct mt_net_sum *sum)
 {
     check_batch(trainer, batch);
     deal(trainer, batch);
+    trainer->logits = logits;
     mt_team_run(trainer->team, evaluate_job, trainer);
     *sum = sum_lanes(trainer);
 }

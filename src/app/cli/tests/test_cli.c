@@ -110,6 +110,14 @@ static void wrong_words_are_named_and_end_it(void **state)
         {{"usage", "--days", "0"}, "usage: --days: expected 1 to 36500, found '0'"},
         {{"completion", "tcsh"}, "completion: expected bash, zsh or fish, found 'tcsh'"},
         {{"help", "nothing"}, "help: unknown command 'nothing'"},
+        {{"train"}, "train: expected --recipe FILE, --card FILE or --explain"},
+        {{"train", "-r", "a", "--card", "b"}, "train: expected --recipe FILE, --card FILE or"},
+        {{"train", "-r", "/no/such.yaml"}, "/no/such.yaml"},
+        {{"train", "-r", "a", "b"}, "train: unexpected 'b'"},
+        {{"train", "-ra", "--fresh", "--resume"}, "train: expected --resume or --fresh, not both"},
+        {{"train", "-r", "a", "-t", "0"}, "train: --threads: expected 1 to 64, found '0'"},
+        {{"train", "--card", "a", "-n", "x"}, "train: --items: expected 1 to 10000, found 'x'"},
+        {{"train", "--explain", "train.stepz"}, "did you mean 'train.steps'?"},
     };
 
     for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
@@ -318,6 +326,8 @@ static void data_goes_to_stdout_and_talk_to_stderr(void **state)
         {{"config", "sample"}, "# motet.yaml", ""},
         {{"config", "explain", "cache.ttl"}, "cache.ttl\n", ""},
         {{"config", "explain", "--markdown"}, "# Configuration\n", ""},
+        {{"train", "--explain", "train.rate_max"}, "train.rate_max\n", ""},
+        {{"train", "--markdown"}, "# Recipes\n", ""},
         {{"config", "check"}, "", "motet: there is no file, and the defaults are fine\n"},
         {{"config", "path"}, "/tmp/motet-cli-", "motet: it is not there"},
         {{"routes"}, "POST   /v1/chat/completions", ""},

@@ -74,7 +74,7 @@ static void the_loss_of_a_tiny_model_falls_as_recorded(void **state)
     assert_true(loss < 0.01);
     assert_int_equal(mt_trainer_steps_done(trainer), opts.steps);
     tiny_batch_fill(&b, 100000); /* it never saw this one */
-    mt_trainer_evaluate(trainer, &b.batch, &sum);
+    mt_trainer_evaluate(trainer, &b.batch, NULL, &sum);
     assert_int_equal(sum.right_n, sum.targets_n);
     mt_trainer_free(trainer);
 }
@@ -214,7 +214,7 @@ static void logps_come_in_the_order_of_the_batch(void **state)
         uint32_t target = 0;
 
         tiny_batch_fill(&b, 5);
-        mt_trainer_evaluate(trainer, &b.batch, &sum);
+        mt_trainer_evaluate(trainer, &b.batch, NULL, &sum);
         struct mt_step_report report = step(trainer, 5, logps);
         for (uint32_t i = 0; i < b.batch.tokens_n; i++)
             if (b.targets[i] >= 0)

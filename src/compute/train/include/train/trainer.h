@@ -57,9 +57,11 @@ struct mt_step_report {
 mt_rc mt_trainer_step(struct mt_trainer *trainer, const struct mt_batch *batch, float *logps,
                       struct mt_step_report *report, struct mt_err *err);
 
-/** Forward only, on all threads; sums, not means. */
+/** Forward only, on all threads; sums, not means.
+ *  @param logits out: [targets that are there x vocab_n], in the order of the batch; NULL = not
+ *  wanted */
 void mt_trainer_evaluate(struct mt_trainer *trainer, const struct mt_batch *batch,
-                         struct mt_net_sum *sum);
+                         float *logits, struct mt_net_sum *sum);
 
 /** Write everything that the next step depends on (parameters, moments, steps done, and the
  *  caller's state: data position, generator) so that a reader or a crash sees the old file or

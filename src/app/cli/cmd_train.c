@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A recipe run here, with its progress; Ctrl-C ends it at a checkpoint. */
+#include <signal.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cli.h"
+#include "commands.h"
+#include "system/env.h"
+#include "train/card.h"
+#include "train/run.h"
+#include "wire/json_writer.h"
+
+enum { LINE_MAX_BYTES = 16 * 1024, SHOW_EVERY_MS = 250, JSON_EVERY_MS = 1000, BESIDE = 128 };
+
+struct view { /* of a run, for whoever looks at it */
+    struct cli *cli;
+    const struct mt_recipe *recipe;
+    bool is_json;
+    bool is_line_open;   /* a line of progress stands on the terminal */
+    int64_t shown_ms;    /* when a step was last shown */
+    double loss;         /* of the last steps, the newer the heavier */
+    uint64_t steps_done; /* for the last words */
+    uint64_t steps;
+    mt_rc rc; /* of writing */
+    struct sigaction old_interrupt, old_terminate;
+};
+
+/* ------------------------------------------------------------------ signals */
+
+/* A flag that is asked for between steps, so no step is cut. (Blocked signals would not do:
+ * OpenBLAS has threads from before main, and one of them would take it.) Once it was seen, and
+ * after the last step, a signal ends the program at once. */
+static volatile sig_atomic_t is_stop_asked;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    is_stop_asked = 1;
+}
+
+static void handle_signals(struct view *view)
+{
+    const struct sigaction ask = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    is_stop_asked = 0;
+    (void)sigaction(SIGINT, &ask, &view->old_interrupt);
+    (void)sigaction(SIGTERM, &ask, &view->old_terminate);
+}
+
+static void restore_signals(const struct view *view)
+{
+    (void)sigaction(SIGINT, &view->old_interrupt, NULL);
+    (void)sigaction(SIGTERM, &view->old_terminate, NULL);
+}
+
+static bool should_stop(void *context)
+{
+    if (is_stop_asked == 0)
+        return false;
+    restore_signals(context);
+    return true;
+}
+
+/* ------------------------------------------------------------------ for people */
+
+static void end_line(struct view *view)
+{
+    if (view->is_line_open)
+        (void)fputc('\n', view->cli->err);
+    view->is_line_open = false;
+}
+
+static void add_left(struct mt_buf *out, int64_t left_ms)
+{
+    int64_t s = left_ms / 1000;
+
+    if (left_ms < 0)
+        return;
+    if (s >= 3600)
+        mt_buf_addf(out, ", %lld h %02lld m left", (long long)(s / 3600),
+                    (long long)(s / 60 % 60));
+    else if (s >= 60)
+        mt_buf_addf(out, ", %lld m %02lld s left", (long long)(s / 60), (long long)(s % 60));
+    else
+        mt_buf_addf(out, ", %lld s left", (long long)s);
+}
+
+static void add_step(const struct view *view, const struct mt_run_event *event,
+                     struct mt_buf *out)
+{
+    mt_buf_addf(out, "step %llu of %llu, loss %.4f, ", (unsigned long long)event->step,
+                (unsigned long long)event->steps, view->loss);
+    cli_add_count(out, (int64_t)event->tokens_per_s);
+    mt_buf_add_cstr(out, " tokens/s");
+    add_left(out, event->left_ms);
+}
+
+static void add_beginning(const struct view *view, const struct mt_run_event *event,
+                          struct mt_buf *out)
+{
+    mt_buf_add(out, view->recipe->name);
+    mt_buf_add_cstr(out, ", ");
+    cli_add_count(out, (int64_t)event->params_n);
+    mt_buf_add_cstr(out, " parameters");
+    if (event->step > 0)
+        mt_buf_addf(out, ": goes on at step %llu of %llu", (unsigned long long)event->step,
+                    (unsigned long long)event->steps);
+    else if (event->steps > 0) /* a merge has none */
+        mt_buf_addf(out, ": %llu steps", (unsigned long long)event->steps);
+}
+
+static void tell(struct view *view, const struct mt_run_event *event)
+{
+    struct mt_buf text = MT_BUF_INIT(LINE_MAX_BYTES);
+    FILE *err = view->cli->err;
+
+    switch (event->what) {
+    case MT_RUN_BEGAN:
+        add_beginning(view, event, &text);
+        (void)fprintf(err, "%s\n", mt_buf_cstr(&text));
+        break;
+    case MT_RUN_STEP:
+        add_step(view, event, &text);
+        (void)fprintf(err, "\r\033[K%s", mt_buf_cstr(&text));
+        view->is_line_open = true;
+        break;
+    case MT_RUN_VALIDATED:
+        end_line(view);
+        (void)fprintf(err, "step %llu: validation loss %.4f, %.1f %% of %u items right\n",
+                      (unsigned long long)event->step, event->validation_loss,
+                      100.0 * event->right_n / (event->items_n > 0 ? event->items_n : 1),
+                      event->items_n);
+        break;
+    case MT_RUN_SAVED:
+        break;
+    case MT_RUN_WROTE:
+        end_line(view);
+        (void)fprintf(view->cli->out, "%s\n", event->path);
+        break;
+    }
+    (void)fflush(err);
+    mt_buf_fini(&text);
+}
+
+/* ------------------------------------------------------------------ for programs */
+
+static const char *what_name(enum mt_run_what what)
+{
+    switch (what) {
+    case MT_RUN_BEGAN:
+        return "began";
+    case MT_RUN_STEP:
+        return "step";
+    case MT_RUN_VALIDATED:
+        return "validated";
+    case MT_RUN_SAVED:
+        return "saved";
+    case MT_RUN_WROTE:
+        return "wrote";
+    }
+    return "?";
+}
+
+static void add_json(const struct view *view, const struct mt_run_event *event,
+                     struct mt_buf *out)
+{
+    struct mt_jw w;
+
+    mt_jw_begin(&w, out);
+    mt_jw_object(&w);
+    mt_jw_kcstr(&w, "event", what_name(event->what));
+    mt_jw_ki64(&w, "step", (int64_t)event->step);
+    mt_jw_ki64(&w, "steps", (int64_t)event->steps);
+    mt_jw_ki64(&w, "tokens", (int64_t)event->tokens);
+    if (event->what == MT_RUN_BEGAN) {
+        mt_jw_kstr(&w, "name", view->recipe->name);
+        mt_jw_ki64(&w, "parameters", (int64_t)event->params_n);
+    }
+    if (event->what == MT_RUN_STEP) {
+        mt_jw_kf64(&w, "loss", event->loss);
+        mt_jw_kf64(&w, "rate", event->rate);
+        mt_jw_kf64(&w, "grad_norm", event->grad_norm);
+        mt_jw_kf64(&w, "tokens_per_s", event->tokens_per_s);
+        mt_jw_ki64(&w, "left_ms", event->left_ms);
+    }
+    if (event->what == MT_RUN_VALIDATED) {
+        mt_jw_kf64(&w, "loss", event->validation_loss);
+        mt_jw_ki64(&w, "right", event->right_n);
+        mt_jw_ki64(&w, "items", event->items_n);
+    }
+    if (event->path != NULL)
+        mt_jw_kcstr(&w, "path", event->path);
+    mt_jw_end(&w);
+    mt_buf_add_char(out, '\n');
+}
+
+static void print(struct view *view, const struct mt_run_event *event)
+{
+    struct mt_buf line = MT_BUF_INIT(LINE_MAX_BYTES);
+
+    add_json(view, event, &line);
+    mt_rc rc = cli_put(view->cli, &line, NULL);
+    if (rc != MT_OK)
+        view->rc = rc;
+    (void)fflush(view->cli->out);
+    mt_buf_fini(&line);
+}
+
+/* ------------------------------------------------------------------ both */
+
+/* Steps come by the hundred in a second; a few of them are shown, the last one always. */
+static bool is_shown(struct view *view, const struct mt_run_event *event)
+{
+    int64_t now_ms = mt_env_now_mono_ns(mt_env_real()) / 1000000;
+    int64_t pause_ms = view->is_json ? JSON_EVERY_MS : SHOW_EVERY_MS;
+
+    if (event->what != MT_RUN_STEP)
+        return true;
+    if (event->step == event->steps)
+        restore_signals(view);
+    view->loss = view->steps_done == 0 ? event->loss : 0.95 * view->loss + 0.05 * event->loss;
+    view->steps_done = event->step;
+    view->steps = event->steps;
+    if (!view->is_json && !view->cli->is_err_tty)
+        return false;
+    if (event->step < event->steps && now_ms - view->shown_ms < pause_ms)
+        return false;
+    view->shown_ms = now_ms;
+    return true;
+}
+
+static void on_event(void *context, const struct mt_run_event *event)
+{
+    struct view *view = context;
+
+    if (!is_shown(view, event))
+        return;
+    if (view->is_json)
+        print(view, event);
+    else
+        tell(view, event);
+}
+
+static mt_rc run_recipe(struct cli *cli, const struct cli_args *args, struct mt_run_opts *opts,
+                        struct mt_err *err)
+{
+    MT_CLEANUP(mt_recipe_freep) const struct mt_recipe *recipe = NULL;
+    const char *file = cli_value(args, "recipe");
+
+    MT_TRY(mt_recipe_read(file, &recipe, err));
+    struct view view = {.cli = cli, .recipe = recipe, .is_json = cli_has(args, "json")};
+    opts->should_stop = should_stop;
+    opts->on_event = on_event;
+    opts->context = &view;
+    handle_signals(&view);
+    mt_rc rc = mt_run(recipe, opts, err);
+    restore_signals(&view);
+    end_line(&view);
+    if (rc == MT_E_CANCELED)
+        (void)fprintf(cli->err,
+                      "motet: stopped at step %llu of %llu; the same command goes on there\n",
+                      (unsigned long long)view.steps_done, (unsigned long long)view.steps);
+    return rc == MT_OK && view.rc != MT_OK ? cli_put_failed(err) : rc;
+}
+
+static mt_rc count_of(const struct cli_args *args, const char *name, int64_t max, int64_t *out,
+                      struct mt_err *err)
+{
+    const char *text = cli_value(args, name);
+
+    if (text != NULL && !mt_str_to_i64(mt_str_of(text), 1, max, out))
+        return MT_FAIL(err, MT_E_INVALID, "train: --%s: expected 1 to %lld, found '%s'", name,
+                       (long long)max, text);
+    return MT_OK;
+}
+
+/* ------------------------------------------------------------------ cards */
+
+/* "lab/lab-pico.gguf" -> "lab-pico" */
+static struct mt_str model_name(struct mt_str path)
+{
+    size_t at = path.len;
+
+    while (at > 0 && path.at[at - 1] != '/')
+        at--;
+    path = mt_str_sub(path, at, path.len);
+    return mt_str_ends(path, MT_STR(".gguf")) ? mt_str_sub(path, 0, path.len - 5) : path;
+}
+
+static mt_rc print_card(struct cli *cli, const struct cli_args *args, const char *library_dir,
+                        struct mt_err *err)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf out = MT_BUF_INIT(CLI_TABLE_MAX);
+    MT_CLEANUP(mt_model_asker_freep) struct mt_model_asker *model = NULL;
+    MT_CLEANUP(mt_freep) float *params = NULL;
+    const char *path = cli_value(args, "card");
+    struct mt_card card = {.name = model_name(mt_str_of(path))};
+    int64_t items_n = MT_EXAM_ITEMS;
+
+    MT_TRY(count_of(args, "items", MT_EXAM_ITEMS_MAX, &items_n, err));
+    MT_TRY(mt_model_read(path, &card.shape, &params, library_dir, err));
+    MT_TRY(mt_model_asker_new(&card.shape, params, BESIDE, &model, err));
+    const struct mt_asker asker = mt_model_asker_view(model);
+    MT_TRY(mt_card_measure(&card, &asker, (uint32_t)items_n, err));
+    if (cli_has(args, "json"))
+        mt_card_json(&card, &out);
+    else
+        mt_card_markdown(&card, &out);
+    return cli_put(cli, &out, err);
+}
+
+/* ------------------------------------------------------------------ the command */
+
+static mt_rc explain(struct cli *cli, const struct cli_args *args, struct mt_err *err)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf out = MT_BUF_INIT(CLI_TABLE_MAX);
+
+    if (cli_has(args, "markdown"))
+        mt_recipe_reference(&out);
+    else
+        MT_TRY(mt_recipe_explain(args->rest_n > 0 ? args->rest[0] : NULL, &out, err));
+    return cli_put(cli, &out, err);
+}
+
+/* One of the things that the command does, and of the ways to begin. */
+static mt_rc check_args(const struct cli_args *args, struct mt_err *err)
+{
+    bool is_explain = cli_has(args, "explain") || cli_has(args, "markdown");
+
+    if (is_explain + cli_has(args, "recipe") + cli_has(args, "card") != 1)
+        return MT_FAIL(err, MT_E_INVALID,
+                       "train: expected --recipe FILE, --card FILE or --explain");
+    if (args->rest_n > 0 && !is_explain)
+        return MT_FAIL(err, MT_E_INVALID, "train: unexpected '%s'", args->rest[0]);
+    if (cli_has(args, "resume") && cli_has(args, "fresh"))
+        return MT_FAIL(err, MT_E_INVALID, "train: expected --resume or --fresh, not both");
+    return MT_OK;
+}
+
+static mt_rc run(struct cli *cli, const struct cli_args *args, struct mt_err *err)
+{
+    MT_CLEANUP(mt_config_unrefp) const struct mt_config *config = NULL;
+    MT_CLEANUP(mt_freep) char *library_dir = NULL;
+    const char *out = cli_value(args, "out");
+    int64_t threads_n = 0;
+
+    MT_TRY(check_args(args, err));
+    if (cli_has(args, "explain") || cli_has(args, "markdown"))
+        return explain(cli, args, err);
+    MT_TRY(cli_config(cli, args, &config, err));
+    if (config->library_dir.len > 0) {
+        library_dir = mt_alloc_cstr(config->library_dir);
+        if (library_dir == NULL)
+            return MT_FAIL(err, MT_E_NOMEM, "train");
+    }
+    if (cli_has(args, "card"))
+        return print_card(cli, args, library_dir, err);
+    threads_n = config->threads;
+    MT_TRY(count_of(args, "threads", 64, &threads_n, err));
+    struct mt_run_opts opts = {
+        .folder = out != NULL ? out : ".",
+        .from = cli_has(args, "fresh")    ? MT_RUN_NOTHING
+                : cli_has(args, "resume") ? MT_RUN_CHECKPOINT
+                                          : MT_RUN_EITHER,
+        .threads_n = (unsigned)threads_n,
+        .library_dir = library_dir,
+        .env = mt_env_real(),
+    };
+    return run_recipe(cli, args, &opts, err);
+}
+
+static const struct cli_opt opts[] = {
+    {"recipe", 'r', "FILE", "run this recipe"},
+    {"out", 'o', "DIR", "write checkpoint, model and card here; without it where you are"},
+    {"resume", 0, NULL, "go on from the checkpoint, and fail if there is none"},
+    {"fresh", 0, NULL, "begin anew, over a checkpoint that is there"},
+    {"threads", 't', "N", "threads that compute; without it one per core"},
+    {"card", 0, "MODEL", "measure a model of the lab and print its card"},
+    {"items", 'n', "N", "card: items for each skill and difficulty (200)"},
+    {"explain", 'e', NULL, "print the keys of recipes, or all about the one named"},
+    {"markdown", 0, NULL, "explain: the whole reference page"},
+    CLI_OPT_JSON,
+    CLI_OPT_CONFIG,
+    {0},
+};
+
+const struct cli_cmd cli_cmd_train = {
+    .name = "train",
+    .args = "[KEY]",
+    .summary = "train a small model by a recipe, or measure one",
+    .more = "A run goes on from its checkpoint when there is one of the same recipe. Ctrl-C "
+            "writes one\n"
+            "and ends; kill -9 loses what came after the last one. The files written are "
+            "printed; what\n"
+            "happens meanwhile goes to standard error, or with --json as lines of JSON to "
+            "standard\n"
+            "output. docs/training.md begins at the beginning, docs/recipes.md lists the "
+            "keys.\n",
+    .examples = "motet train --recipe lab/recipes/pico.yaml --out lab\n"
+                "motet train --recipe mine.yaml --fresh --json > mine.log\n"
+                "motet train --card lab/lab-pico.gguf --items 400\n"
+                "motet train --explain train.rate_max\n",
+    .opts = opts,
+    .rest_max = 1,
+    .run = run,
+};
