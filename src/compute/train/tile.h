@@ -11,7 +11,12 @@
 
 #include "vec.h"
 
-enum { TILE_ROWS = 8 };
+/* As many sums as stay in registers. */
+#ifdef __AVX512F__
+enum { TILE_ROWS = 8, TILE_VECS = 2 };
+#else
+enum { TILE_ROWS = 4, TILE_VECS = 1 };
+#endif
 
 /* c[m x n] = (adds ? c : 0) + a[m x k] b[k x n]; m a multiple of 8, n of 16. */
 struct tiles {
@@ -30,7 +35,7 @@ VEC_INLINE void tile(const struct tiles *t, uint32_t i, uint32_t j, const uint32
     const float *a = t->a + i * t->a_row;
     const float *b = t->b + j;
     float *c = t->c + i * t->c_row + j;
-    vec sum[TILE_ROWS][2];
+    vec sum[TILE_ROWS][TILE_VECS];
 
 #pragma GCC unroll 8
     for (uint32_t r = 0; r < TILE_ROWS; r++)
@@ -57,9 +62,9 @@ static inline void tiles_multiply(const struct tiles *t)
 {
     uint32_t j = 0;
 
-    for (; j + 2 * VEC <= t->n; j += 2 * VEC)
+    for (; j + TILE_VECS * VEC <= t->n; j += TILE_VECS * VEC)
         for (uint32_t i = 0; i < t->m; i += TILE_ROWS)
-            tile(t, i, j, 2);
+            tile(t, i, j, TILE_VECS);
     for (; j < t->n; j += VEC)
         for (uint32_t i = 0; i < t->m; i += TILE_ROWS)
             tile(t, i, j, 1);

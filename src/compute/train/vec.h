@@ -123,13 +123,14 @@ VEC_INLINE float vec_largest(vec x)
     return x[0];
 }
 
-/* e^x with a relative error below 1e-6; 0 below -86.5 (also for -infinity), e^88 above 88.
+/* e^x with a relative error below 1e-6; 0 up to -86.5 (also for -infinity), e^88 above 88, NaN
+ * for NaN (the smaller of two is the second when one is NaN).
  * x = n ln 2 + r with |r| <= ln 2 / 2: Taylor's polynomial of degree 6 in r, and n goes into
  * the exponent. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. */
 VEC_INLINE vec vec_exp(vec x)
 {
     const float magic = 0x1.8p23F;
-    vec y = vec_min(x, vec_all(88.0F));
+    vec y = vec_min(vec_all(88.0F), x);
     vec shifted = y * 0x1.715476p0F + magic;
     vec n = shifted - magic;
     vec r = y - n * 0x1.62e4p-1F; /* ln 2 in two parts: n times the first is exact */
@@ -142,7 +143,7 @@ VEC_INLINE vec vec_exp(vec x)
     p = p * r + 0.5F;
     p = p * r + 1.0F;
     p = p * r + 1.0F;
-    return (vec)(((vec_bits)p + ((vec_bits)shifted << 23)) & (vec_bits)(x > -86.5F));
+    return (vec)(((vec_bits)p + ((vec_bits)shifted << 23)) & ~(vec_bits)(x <= -86.5F));
 }
 
 VEC_INLINE vec vec_sigmoid(vec x)

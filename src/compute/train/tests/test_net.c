@@ -380,6 +380,33 @@ static void step_adds_and_scales(void **state)
     assert_true(other.loss == sum.loss); /* the scale is the gradient's alone */
 }
 
+/* A trainer has to see that it went wrong, wherever it did. */
+static void nan_is_never_hidden(void **state)
+{
+    static const uint32_t lengths[] = {40};
+    struct mt_tensor tensors[MT_SHAPE_TENSORS_MAX];
+    uint32_t tensors_n = mt_shape_tensors(&tiny, tensors);
+    MT_CLEANUP(mt_freep) struct items *items = items_new(lengths, 1, HARD, 41);
+    MT_CLEANUP(mt_freep) float *params = params_of(&tiny);
+    MT_CLEANUP(net_freep) struct mt_net *net = net_of(&tiny);
+
+    (void)state;
+    for (uint32_t i = 0; i < 40; i++)
+        items->tokens[i] = 0; /* so that every row of the table is seen or is an output */
+    for (uint32_t t = 0; t < tensors_n; t++) {
+        float *at = params + tensors[t].at + tensors[t].columns / 2;
+        float value = *at;
+        struct mt_net_sum sum;
+
+        *at = NAN;
+        mt_net_forward(net, params, &items->batch, NULL, NULL, &sum);
+        *at = value;
+        mt_check_row(tensors[t].name, isnan(sum.loss));
+        mt_net_forward(net, params, &items->batch, NULL, NULL, &sum);
+        mt_check_row(tensors[t].name, isfinite(sum.loss)); /* and leaves no trace */
+    }
+}
+
 static void new_refuses_a_bad_shape(void **state)
 {
     struct mt_shape bad = tiny;
@@ -424,6 +451,7 @@ int main(void)
         cmocka_unit_test(gradients_of_targets_add_up),
         cmocka_unit_test(same_inputs_give_same_bits),
         cmocka_unit_test(step_adds_and_scales),
+        cmocka_unit_test(nan_is_never_hidden),
         cmocka_unit_test(new_refuses_a_bad_shape),
         cmocka_unit_test(new_survives_any_oom),
     };
