@@ -28,9 +28,8 @@ struct view { /* of a run, for whoever looks at it */
 
 /* ------------------------------------------------------------------ signals */
 
-/* A flag that is asked for between steps, so no step is cut. (Blocked signals would not do:
- * OpenBLAS has threads from before main, and one of them would take it.) Once it was seen, and
- * after the last step, a signal ends the program at once. */
+/* A flag that is asked for between steps, so no step is cut. Once it was seen, and after the
+ * last step, a signal ends the program at once. */
 static volatile sig_atomic_t is_stop_asked;
 
 static void on_signal(int signal)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The only door to OpenBLAS. Where the processor has AVX-512 our own product takes its place:
- * on the narrow matrices of small models it is faster, and OpenBLAS of Debian 12 knows no
- * processor younger than itself and falls back to SSE3 there (a sixth of the rate). */
+/* Where the processor has AVX-512 our own product takes the place of OpenBLAS: on the narrow
+ * matrices of small models it is faster, and OpenBLAS of Debian 12 knows no processor younger
+ * than itself and falls back to SSE3 there (a sixth of the rate). */
 #include "matmul.h"
 
-#include <cblas.h>
 #include <stdatomic.h>
 #include <time.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "blas.h"
 #include "ops.h"
 #include "system/pool.h"
 #include "train/net.h"
@@ -20,24 +20,18 @@ static _Atomic(const struct mt_ops *) chosen;
 
 void mt_train__matmul_choose(const struct mt_ops *ops)
 {
+    MT_ASSERT(ops->product != NULL || mt_train__blas_open(NULL) == MT_OK);
     atomic_store(&chosen, ops);
 }
 
-void mt_train__matmul_init(void)
+mt_rc mt_train__matmul_init(struct mt_err *err)
 {
-    openblas_set_num_threads(1);
-    mt_train__matmul_choose(mt_train__ops());
-}
+    const struct mt_ops *ops = mt_train__ops();
 
-static void multiply_by_library(const struct mt_product *t)
-{
-    bool a_is_turned = t->a_column != 1;
-    int lda = (int)(a_is_turned ? t->a_column : (t->m == 1 ? t->k : t->a_row));
-
-    cblas_sgemm(CblasRowMajor, a_is_turned ? CblasTrans : CblasNoTrans,
-                t->b_is_turned ? CblasTrans : CblasNoTrans, (int)t->m, (int)t->n, (int)t->k,
-                1.0F, t->a, lda, t->b, (int)t->b_row, t->adds ? 1.0F : 0.0F, t->c,
-                (int)t->c_row);
+    if (ops->product == NULL)
+        MT_TRY(mt_train__blas_open(err));
+    mt_train__matmul_choose(ops);
+    return MT_OK;
 }
 
 static void multiply(const struct mt_product *product)
@@ -48,7 +42,7 @@ static void multiply(const struct mt_product *product)
     if (ops->product != NULL)
         ops->product(product);
     else
-        multiply_by_library(product);
+        mt_train__blas_product(product);
 }
 
 void mt_train__matmul(struct mt_rows x, const float *w, struct mt_rows y, enum mt_matmul how)
@@ -166,10 +160,14 @@ double mt_net_sgemm_rate(unsigned threads_n)
         return 0.0;
     for (size_t i = 0; i < 3 * square * threads_n; i++)
         matrices[i] = (float)(i % 7) - 3.0F;
-    mt_train__matmul_init();
+    if (mt_train__matmul_init(NULL) != MT_OK)
+        return 0.0;
+    bool has_library = mt_train__blas_open(NULL) == MT_OK;
     for (unsigned round = 0; round < 2 * RATE_ROUNDS; round++) {
+        if (round % 2 == 0 && !has_library)
+            continue;
         for (unsigned i = 0; i < threads_n; i++)
-            loads[i] = (struct load){.multiply = round % 2 ? multiply : multiply_by_library,
+            loads[i] = (struct load){.multiply = round % 2 ? multiply : mt_train__blas_product,
                                      .matrices = matrices + 3 * square * i};
         double rate = time_round(loads, threads_n);
 

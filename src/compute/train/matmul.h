@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 struct mt_rows {
     float *at;
     uint32_t n;     /* rows */
@@ -25,8 +27,9 @@ void mt_train__matmul_x_grad(struct mt_rows y_grad, const float *w, struct mt_ro
 /** w_grad += y_grad^T x. */
 void mt_train__matmul_w_grad(struct mt_rows y_grad, struct mt_rows x, float *w_grad);
 
-/** Before the first product. Keeps OpenBLAS from starting threads of its own. */
-void mt_train__matmul_init(void);
+/** Before the first product. @return MT_OK, MT_E_NOTFOUND (OpenBLAS is needed, and not there)
+ */
+mt_rc mt_train__matmul_init(struct mt_err *err);
 
 /** For tests: as on a processor of the level that these belong to. */
 struct mt_ops;

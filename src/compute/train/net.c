@@ -144,7 +144,7 @@ mt_rc mt_net_new(const struct mt_shape *shape, uint32_t tokens_max, struct mt_ne
     if (!allocate(net))
         return MT_FAIL(err, MT_E_NOMEM, "working memory of a net");
     fill_angles(net);
-    mt_train__matmul_init();
+    MT_TRY(mt_train__matmul_init(err));
     *out = MT_MOVE(net);
     return MT_OK;
 }

@@ -91,7 +91,7 @@ mt_rc mt_train__wave_init(struct mt_wave *wave, const struct mt_shape *shape, ui
     if (!is_whole)
         return MT_FAIL(err, MT_E_NOMEM, "caches of %u sequences of %u tokens",
                        (unsigned)slots_n, (unsigned)length_max);
-    mt_train__matmul_init();
+    MT_TRY(mt_train__matmul_init(err));
     fill_angles(wave);
     return MT_OK;
 }

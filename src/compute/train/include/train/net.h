@@ -22,7 +22,7 @@ struct mt_net;
 /** For batches of up to tokens_max tokens, none of whose sequences is longer than context_n.
  *  Working memory is that of a chunk (or of the longest sequence that may come): about
  *  layers_n * (5 width + 2 ff_width) floats a token.
- *  @return MT_OK, MT_E_NOMEM, MT_E_INVALID (shape) */
+ *  @return MT_OK, MT_E_NOMEM, MT_E_INVALID (shape), MT_E_NOTFOUND (no OpenBLAS) */
 mt_rc mt_net_new(const struct mt_shape *shape, uint32_t tokens_max, struct mt_net **out,
                  struct mt_err *err);
 void mt_net_free(struct mt_net *net); /* NULL is allowed */
