@@ -16,6 +16,7 @@
  * need the past (rates, clip, decay, threads) is the caller's to repeat. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -231,11 +232,13 @@ static mt_rc check_size(const struct reader *r, const struct head *head, struct 
 {
     uint64_t expected = sizeof *head + head->params_n * ARRAYS_N * sizeof(float) +
                         head->state_bytes + MT_DIGEST_BYTES;
+    char found[64];
 
-    if (head->state_bytes > MT_TRAINER_STATE_MAX || r->size != expected)
-        return MT_FAIL(err, MT_E_CORRUPT, "checkpoint '%s': %llu bytes, expected %llu", r->path,
-                       (unsigned long long)r->size, (unsigned long long)expected);
-    return MT_OK;
+    if (head->state_bytes <= MT_TRAINER_STATE_MAX && r->size == expected)
+        return MT_OK;
+    snprintf(found, sizeof found, "%llu bytes, expected %llu", (unsigned long long)r->size,
+             (unsigned long long)expected);
+    return corrupt(r, found, err);
 }
 
 static mt_rc get_digest(struct reader *r, struct mt_err *err)
