@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* matmul.h - the three products of a linear layer y = x W^T. Everything is row-major; W is
- * [outputs x inputs] without gaps. One thread, with 160 KiB of stack to spare. */
+ * [outputs x inputs] without gaps. One thread, with 256 KiB of stack to spare. */
 #ifndef MT_TRAIN_MATMUL_H
 #define MT_TRAIN_MATMUL_H
 

@@ -9,7 +9,7 @@
 #include "ops_level.h"
 #include "vec.h"
 
-enum { ROWS = 8, PANEL = 48, DEPTH = 256, TURNED_ROWS = 64, TURNED_STEP = ROWS * DEPTH + VEC };
+enum { ROWS = 8, PANEL = 48, DEPTH = 256, TURNED_ROWS = 128, TURNED_STEP = ROWS * DEPTH + VEC };
 
 /* Some rows of a, all of its columns that are at hand, and a panel of b. */
 struct panel {
@@ -137,7 +137,7 @@ static void multiply_columns(const struct mt_product *t, struct panel panel, uin
     }
 }
 
-/* Up to 64 rows of an a that lies turned, tile by tile: read where it lies, each of its
+/* Up to 128 rows of an a that lies turned, tile by tile: read where it lies, each of its
  * columns would be on a page of its own. */
 static void copy_turned(const struct mt_product *t, uint32_t i, uint32_t m, uint32_t p,
                         uint32_t k, float *to)

@@ -11,6 +11,9 @@
 #include <immintrin.h>
 #endif
 
+/* Nothing here is called across objects: all of it is inlined. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 enum { VEC = 16 };
 
 #define VEC_INLINE static inline __attribute__((always_inline))
