@@ -89,6 +89,8 @@ void mt_shards_deal(const struct mt_batch *batch, const struct mt_shard_costs *c
 
 double mt_batch_weight(const struct mt_batch *batch)
 {
+    if (batch->divisor > 0)
+        return batch->divisor;
     double sum = 0;
 
     if (batch->weights == NULL)

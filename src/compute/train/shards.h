@@ -28,7 +28,8 @@ struct mt_shard_costs mt_shard_costs(const struct mt_shape *shape);
 void mt_shards_deal(const struct mt_batch *batch, const struct mt_shard_costs *costs,
                     uint32_t vocab_n, unsigned shards_n, struct mt_shard *shards);
 
-/** Sum of |weight| of the targets that are there; their number when batch has no weights. */
+/** The batch's divisor; without one the sum of |weight| of the targets that are there, or their
+ * number when it has no weights. */
 double mt_batch_weight(const struct mt_batch *batch);
 
 #endif

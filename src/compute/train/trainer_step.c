@@ -118,7 +118,7 @@ static struct mt_step_report judge(const struct mt_trainer *t)
     for (uint64_t i = 0; i < t->blocks_n; i++)
         squares += t->block_squares[i];
     report.grad_norm = sqrt(squares);
-    report.loss = report.sum.loss / report.sum.weight;
+    report.loss = report.sum.loss * (double)t->scale;
     report.rate = rate_of(&t->opts, t->steps_done);
     return report;
 }

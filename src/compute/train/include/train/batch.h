@@ -19,6 +19,8 @@ struct mt_batch {
         *starts; /* [sequences_n + 1] starts[0] = 0, starts[sequences_n] = tokens_n */
     uint32_t sequences_n;
     uint32_t tokens_n;
+    double divisor; /* of the summed loss; 0 = the sum of |weights|: then a batch counts as
+                       much as another however little of it has weight */
 };
 
 #endif

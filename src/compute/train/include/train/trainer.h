@@ -49,8 +49,8 @@ struct mt_step_report {
     double rate;
 };
 
-/** One step on one batch, whose loss is the mean over its weights. No sequence is longer than
- *  the shape's context.
+/** One step on one batch, whose loss is the mean over its weights, or what its divisor makes of
+ * it. No sequence is longer than the shape's context.
  *  @param logps out: [targets that are there], in the order of the batch; NULL = not wanted
  *  @return MT_OK; MT_E_INVALID: no target has weight, or the loss or the gradient is not
  *  finite. Then the trainer is as it was, and only logps may have been written */

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Training steps beside PyTorch's: the same shapes, batch and optimiser, interleaved in one run.
+
+Rounds go sgemm, motet, torch for each shape. Figures are medians with the smallest and largest;
+ratios are medians of the ratios within a round. Written to bench/results/train.json."""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+
+BENCH = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(BENCH)
+TOOL = os.path.join(ROOT, "build", "release", "bin", "train_bench")
+
+# layers, width, ff, heads, kv heads, head width, vocabulary; sequences and length of the batch
+SHAPES = {
+    "pico": ((2, 64, 192, 2, 1, 32, 262), (64, 64)),
+    "nano": ((4, 128, 352, 4, 2, 32, 262), (64, 64)),
+    "mini": ((6, 192, 544, 6, 3, 32, 262), (64, 64)),
+}
+RATIO_BARS = {"pico": 2.5, "nano": 1.5, "mini": 1.1}
+SGEMM_BAR = 0.70
+
+
+def run(*argv):
+    env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C"}
+    done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, env=env)
+    if done.returncode != 0:
+        sys.exit(f"train.py: {argv[0]} failed: {done.stderr.strip()[-400:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def spread(values):
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def measure(name, threads, seconds, rounds):
+    model, batch = SHAPES[name]
+    rows = {"sgemm": [], "motet": [], "torch": [], "share": [], "ratio": []}
+    for number in range(rounds):
+        sgemm = run(TOOL, "sgemm", threads)["sgemm_flops"]
+        ours = run(TOOL, *model, *batch, threads, seconds)
+        peer = run(sys.executable, os.path.join(BENCH, "train_torch.py"), *model, *batch, threads,
+                   seconds)
+        if ours["params"] != peer["params"]:
+            sys.exit(f"train.py: {name}: {ours['params']} parameters beside {peer['params']}")
+        rows["sgemm"].append(sgemm)
+        rows["motet"].append(ours["tokens_per_s"])
+        rows["torch"].append(peer["tokens_per_s"])
+        rows["share"].append(ours["flops"] / sgemm)
+        rows["ratio"].append(ours["tokens_per_s"] / peer["tokens_per_s"])
+        print(f"round {number + 1}/{rounds}  {name:5} {ours['tokens_per_s']:9.0f} tokens/s, torch "
+              f"{peer['tokens_per_s']:9.0f}, {100 * rows['share'][-1]:.0f} % of sgemm", flush=True)
+    return {"params": ours["params"], "sequences": batch[0], "length": batch[1],
+            "torch_version": peer["version"], **{k: spread(v) for k, v in rows.items()}}
+
+
+def verdicts(results):
+    yield ("mini: share of the sgemm rate", results["mini"]["share"]["median"], SGEMM_BAR)
+    for name, bar in RATIO_BARS.items():
+        yield (f"{name}: tokens/s, times PyTorch's", results[name]["ratio"]["median"], bar)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", default=os.path.join(BENCH, "results", "train.json"))
+    parser.add_argument("--check", action="store_true", help="exit 1 when a bar is not met")
+    args = parser.parse_args()
+    load = os.getloadavg()[0]
+    results = {name: measure(name, args.threads, args.seconds, args.rounds) for name in SHAPES}
+    failed = False
+    for what, found, bar in verdicts(results):
+        failed |= found < bar
+        print(f"  {'FAIL' if found < bar else 'PASS'}  {what}: {found:.2f}, at least {bar}")
+    with open(args.out, "w") as f:
+        json.dump({"machine": platform.processor() or platform.machine(),
+                   "cores": os.cpu_count(), "load_before": load, "threads": args.threads,
+                   "date": datetime.date.today().isoformat(), "rounds": args.rounds,
+                   "seconds": args.seconds, "shapes": {n: s[0] for n, s in SHAPES.items()},
+                   "results": results}, f, indent=1)
+        f.write("\n")
+    sys.exit(args.check and failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* train/rollout.h - traces drawn from a policy, and the batch that moves it towards the good
+ * ones.
+ *
+ * A rollout holds prompts_n prompts with traces_n traces each. After the draw the caller sets
+ * an advantage per trace; mt_rollout_batch() lays all traces behind one another as a batch
+ * whose targets are the drawn tokens, weighted by advantage + kl * (p_ref / p - 1), which is
+ * the gradient of the policy's expected reward less kl times its divergence from the reference
+ * (the estimator r - ln r - 1 with r = p_ref / p). Traces were drawn from the very parameters
+ * that are moved, so there is no ratio to clip.
+ * @source GRPO: Shao et al., 2402.03300, section 4.1; estimator k3: Schulman 2020 */
+#ifndef MT_TRAIN_ROLLOUT_H
+#define MT_TRAIN_ROLLOUT_H
+
+#include "train/batch.h"
+#include "train/decode.h"
+#include "train/net.h"
+
+struct mt_rollout;
+
+struct mt_rollout_opts {
+    uint32_t prompts_n;  /* per batch */
+    uint32_t traces_n;   /* per prompt */
+    uint32_t prompt_max; /* longest prompt [tokens] */
+    uint32_t new_max;    /* longest answer [tokens] */
+};
+
+mt_rc mt_rollout_new(const struct mt_shape *shape, const struct mt_rollout_opts *opts,
+                     struct mt_rollout **out, struct mt_err *err);
+void mt_rollout_free(struct mt_rollout *rollout); /* NULL is allowed */
+
+/** Tokens that a batch can have at most: what a trainer for it has to hold. */
+uint32_t mt_rollout_tokens_max(const struct mt_rollout_opts *opts);
+
+/** Room for the tokens of prompt i; set *n. All prompts_n have to be set before a draw. */
+int32_t *mt_rollout_prompt(struct mt_rollout *rollout, uint32_t i, uint32_t **n);
+
+/** Draw all traces. */
+void mt_rollout_draw(struct mt_rollout *rollout, const float *params,
+                     const struct mt_decode_opts *opts);
+
+/** Trace j of prompt i: what was generated behind the prompt, end token included. */
+struct mt_trace {
+    const int32_t *tokens;
+    uint32_t tokens_n;
+    bool is_ended;
+};
+struct mt_trace mt_rollout_trace(const struct mt_rollout *rollout, uint32_t i, uint32_t j);
+
+/** [traces_n] to be set by the caller: advantages of prompt i's traces; 0 after a draw. */
+float *mt_rollout_advantages(struct mt_rollout *rollout, uint32_t i);
+
+/** All traces with an advantage, and where kl is not 0 all others too.
+ *  @param ref [params_n] the reference's parameters; unused when kl is 0
+ *  @param net of the policy's shape, holding mt_rollout_tokens_max() tokens; for the reference
+ *  @param out borrowed from the rollout until the next draw; tokens_n 0: nothing to learn */
+void mt_rollout_batch(struct mt_rollout *rollout, double kl, const float *ref,
+                      struct mt_net *net, struct mt_batch *out);
+
+#endif

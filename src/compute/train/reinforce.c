@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/reinforce.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "train/vocab.h"
+
+struct mt_reinforce {
+    struct mt_trainer *trainer;
+    struct mt_reinforce_opts opts;
+    struct mt_reinforce_source source;
+    struct mt_rollout *rollout;
+    struct mt_net *net; /* for the reference */
+    float *ref;         /* [params_n] */
+    struct mt_help help;
+    struct mt_help_group *groups; /* [prompts_n] */
+    struct mt_help_trace *traces; /* [prompts_n x traces_n] */
+    char *bytes;                  /* one answer */
+    uint64_t steps_n;
+};
+
+void mt_reinforce_free(struct mt_reinforce *r)
+{
+    if (r == NULL)
+        return;
+    mt_rollout_free(r->rollout);
+    mt_net_free(r->net);
+    mt_free(r->ref);
+    mt_free(r->groups);
+    mt_free(r->traces);
+    mt_free(r->bytes);
+    mt_free(r);
+}
+
+static void free_reinforce(struct mt_reinforce **reinforce)
+{
+    mt_reinforce_free(*reinforce);
+}
+
+static mt_rc check_opts(const struct mt_reinforce_opts *opts, struct mt_err *err)
+{
+    if (!(opts->temperature > 0))
+        return MT_FAIL(err, MT_E_INVALID, "reinforce: temperature %g: expected more than 0",
+                       (double)opts->temperature);
+    if (!(opts->kl >= 0))
+        return MT_FAIL(err, MT_E_INVALID, "reinforce: kl %g: expected 0 or more", opts->kl);
+    if (opts->help_limit > 1 ||
+        (opts->help_limit >= 0 && !(opts->help_worth > 0 && opts->help_worth < 1)))
+        return MT_FAIL(err, MT_E_INVALID,
+                       "reinforce: help limit %g and worth %g: expected at most 1, and between "
+                       "0 and 1",
+                       opts->help_limit, opts->help_worth);
+    if (opts->rollout.traces_n < 2 || opts->rollout.traces_n > MT_HELP_TRACES_MAX)
+        return MT_FAIL(err, MT_E_INVALID, "reinforce: %u traces per prompt: expected 2 to %d",
+                       opts->rollout.traces_n, MT_HELP_TRACES_MAX);
+    return MT_OK;
+}
+
+static bool get_memory(struct mt_reinforce *r, uint64_t params_n)
+{
+    const struct mt_rollout_opts *rollout = &r->opts.rollout;
+
+    r->ref = mt_alloc(params_n, sizeof *r->ref);
+    r->groups = mt_alloc(rollout->prompts_n, sizeof *r->groups);
+    r->traces = mt_alloc((size_t)rollout->prompts_n * rollout->traces_n, sizeof *r->traces);
+    r->bytes = mt_alloc(rollout->new_max + 16, 1);
+    return r->ref != NULL && r->groups != NULL && r->traces != NULL && r->bytes != NULL;
+}
+
+mt_rc mt_reinforce_new(struct mt_trainer *trainer, const struct mt_reinforce_opts *opts,
+                       const struct mt_reinforce_source *source, struct mt_reinforce **out,
+                       struct mt_err *err)
+{
+    const struct mt_shape *shape = mt_trainer_shape(trainer);
+    uint64_t params_n = mt_shape_params_n(shape);
+
+    MT_TRY(check_opts(opts, err));
+    MT_CLEANUP(free_reinforce) struct mt_reinforce *r = mt_alloc(1, sizeof *r);
+
+    if (r == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "reinforce");
+    r->trainer = trainer;
+    r->opts = *opts;
+    r->source = *source;
+    r->help = (struct mt_help){.limit = opts->help_limit < 0 ? 0 : opts->help_limit,
+                               .worth = opts->help_worth,
+                               .price_rate = opts->help_price_rate};
+    MT_TRY(mt_rollout_new(shape, &opts->rollout, &r->rollout, err));
+    if (!get_memory(r, params_n))
+        return MT_FAIL(err, MT_E_NOMEM, "reinforce: no memory for the reference");
+    MT_TRY(mt_net_new(shape, mt_rollout_tokens_max(&opts->rollout), &r->net, err));
+    memcpy(r->ref, mt_trainer_params(trainer), params_n * sizeof *r->ref);
+    *out = MT_MOVE(r);
+    return MT_OK;
+}
+
+static void set_prompts(struct mt_reinforce *r)
+{
+    const struct mt_rollout_opts *rollout = &r->opts.rollout;
+    uint32_t *n;
+
+    for (uint32_t i = 0; i < rollout->prompts_n; i++) {
+        int32_t *tokens = mt_rollout_prompt(r->rollout, i, &n);
+
+        *n = r->source.prompt(r->source.ctx, r->steps_n, i, tokens, rollout->prompt_max);
+    }
+}
+
+static void draw(struct mt_reinforce *r)
+{
+    static const int32_t call[] = {MT_TOKEN_CALL_CLOUD};
+    const struct mt_decode_opts opts = {
+        .new_tokens_max = r->opts.rollout.new_max,
+        .end_token = MT_TOKEN_IM_END,
+        .temperature = r->opts.temperature,
+        .seed = r->opts.seed + r->steps_n,
+        .forbidden = call,
+        .forbidden_n = r->opts.help_limit < 0,
+    };
+
+    mt_rollout_draw(r->rollout, mt_trainer_params(r->trainer), &opts);
+}
+
+static bool has_token(const struct mt_trace *trace, int32_t token)
+{
+    for (uint32_t i = 0; i < trace->tokens_n; i++)
+        if (trace->tokens[i] == token)
+            return true;
+    return false;
+}
+
+/* An answer that never ended is wrong, whatever it says. */
+static struct mt_help_trace judge_trace(struct mt_reinforce *r, uint32_t i,
+                                        const struct mt_trace *trace)
+{
+    struct mt_help_trace told = {.asked = has_token(trace, MT_TOKEN_CALL_CLOUD)};
+
+    if (!told.asked && trace->is_ended)
+        told.is_right = r->source.is_right(
+            r->source.ctx, i, mt_vocab_bytes(trace->tokens, trace->tokens_n, r->bytes));
+    return told;
+}
+
+static void judge(struct mt_reinforce *r, struct mt_help_report *report)
+{
+    const struct mt_rollout_opts *rollout = &r->opts.rollout;
+
+    for (uint32_t i = 0; i < rollout->prompts_n; i++) {
+        struct mt_help_trace *traces = &r->traces[(size_t)i * rollout->traces_n];
+
+        for (uint32_t j = 0; j < rollout->traces_n; j++) {
+            struct mt_trace trace = mt_rollout_trace(r->rollout, i, j);
+
+            traces[j] = judge_trace(r, i, &trace);
+        }
+        r->groups[i] = (struct mt_help_group){
+            .traces = traces,
+            .traces_n = rollout->traces_n,
+            .is_helper_right =
+                r->opts.help_limit >= 0 && r->source.is_helper_right(r->source.ctx, i),
+            .advantages = mt_rollout_advantages(r->rollout, i),
+        };
+    }
+    mt_help_judge(&r->help, r->groups, rollout->prompts_n, report);
+}
+
+mt_rc mt_reinforce_step(struct mt_reinforce *r, struct mt_reinforce_report *report,
+                        struct mt_err *err)
+{
+    struct mt_batch batch;
+
+    *report = (struct mt_reinforce_report){.has_stepped = false};
+    set_prompts(r);
+    draw(r);
+    judge(r, &report->help);
+    r->steps_n++;
+    /* Also where all traces earned the same: the pull alone leads back from "always". */
+    mt_rollout_batch(r->rollout, r->opts.kl, r->ref, r->net, &batch);
+    report->has_stepped = batch.tokens_n > 0;
+    if (!report->has_stepped)
+        return MT_OK;
+    return mt_trainer_step(r->trainer, &batch, NULL, &report->step, err);
+}
