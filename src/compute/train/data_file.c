@@ -14,7 +14,7 @@
 struct reader {
     const char *path;
     size_t line; /* from 1 */
-    uint32_t context_n;
+    uint32_t context_n, vocab_n;
     int32_t *tokens; /* [context_n] to see whether a pair fits */
     struct mt_json_doc *doc;
     struct mt_arena arena; /* strings that had escapes, of one line */
@@ -59,16 +59,22 @@ static mt_rc refuse_others(const struct reader *r, const struct mt_json *object,
     return MT_OK;
 }
 
-static mt_rc check_length(const struct reader *r, const struct mt_data_pair *pair,
+static mt_rc check_tokens(const struct reader *r, const struct mt_data_pair *pair,
                           struct mt_err *err)
 {
     uint32_t prompt_n = mt_vocab_prompt(pair->prompt, r->tokens, r->context_n);
+    uint32_t answer_n = prompt_n == 0 ? 0
+                                      : mt_vocab_answer(pair->answer, r->tokens + prompt_n,
+                                                        r->context_n - prompt_n);
 
-    if (prompt_n == 0 ||
-        mt_vocab_answer(pair->answer, r->tokens + prompt_n, r->context_n - prompt_n) == 0)
+    if (answer_n == 0)
         return MT_FAIL(err, MT_E_INVALID,
                        "%s:%zu: longer than the context of %u tokens, with %zu bytes", r->path,
                        r->line, r->context_n, pair->prompt.len + pair->answer.len);
+    for (uint32_t i = 0; i < prompt_n + answer_n; i++) {
+        if ((uint32_t)r->tokens[i] >= r->vocab_n)
+            return fail_line(r, err, "'<call_cloud>' is no token of the base");
+    }
     return MT_OK;
 }
 
@@ -109,7 +115,7 @@ static mt_rc take_line(struct reader *r, struct mt_str line, struct mt_err *err)
     MT_TRY(refuse_others(r, object, err));
     MT_TRY(take_string(r, object, "prompt", &pair.prompt, err));
     MT_TRY(take_string(r, object, "answer", &pair.answer, err));
-    MT_TRY(check_length(r, &pair, err));
+    MT_TRY(check_tokens(r, &pair, err));
     return keep(r, &pair, err);
 }
 
@@ -166,11 +172,12 @@ static void reader_fini(struct reader *r)
     mt_buf_fini(&r->kept);
 }
 
-mt_rc mt_data_file_read(const char *path, uint32_t context_n, struct mt_data_file *out,
-                        struct mt_err *err)
+mt_rc mt_data_file_read(const char *path, uint32_t context_n, uint32_t vocab_n,
+                        struct mt_data_file *out, struct mt_err *err)
 {
     MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(MT_DATA_FILE_MAX);
-    MT_CLEANUP(reader_fini) struct reader r = {.path = path, .context_n = context_n};
+    MT_CLEANUP(reader_fini)
+    struct reader r = {.path = path, .context_n = context_n, .vocab_n = vocab_n};
 
     MT_TRY(mt_file_read(path, MT_DATA_FILE_MAX, &text, err));
     MT_TRY(prepare(&r, err));

@@ -245,7 +245,7 @@ static mt_rc open_run(struct run *run, struct mt_err *err)
     else
         run->shape = mt_recipe_shape(recipe);
     MT_TRY(check_outputs(run, err));
-    MT_TRY(mt_run__data_open(recipe, run->shape.context_n, &run->data, err));
+    MT_TRY(mt_run__data_open(recipe, &run->shape, &run->data, err));
     if (recipe->kind == MT_RECIPE_DISTILL)
         MT_TRY(mt_run__teacher_new(recipe, run->opts, &run->shape, &run->teacher, err));
     if (from == MT_RUN_CHECKPOINT || (from == MT_RUN_EITHER && mt_file_exists(run->checkpoint)))

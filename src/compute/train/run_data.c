@@ -72,7 +72,7 @@ mt_rc mt_run__items(const struct mt_recipe *recipe, enum mt_split split, struct 
     return make_items(recipe, split, &parts, out, err);
 }
 
-static mt_rc open_file(const struct mt_recipe_data *data, uint32_t context_n,
+static mt_rc open_file(const struct mt_recipe_data *data, const struct mt_shape *shape,
                        struct mt_run__data *out, struct mt_err *err)
 {
     MT_CLEANUP(mt_freep) char *path = mt_alloc_cstr(data->file);
@@ -80,13 +80,13 @@ static mt_rc open_file(const struct mt_recipe_data *data, uint32_t context_n,
 
     if (path == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "data");
-    MT_TRY(mt_data_file_read(path, context_n, file, err));
+    MT_TRY(mt_data_file_read(path, shape->context_n, shape->vocab_n, file, err));
     out->files_n++;
     out->checksum = out->checksum * 31 + file->checksum;
     return MT_OK;
 }
 
-static mt_rc open_all(const struct mt_recipe *recipe, uint32_t context_n,
+static mt_rc open_all(const struct mt_recipe *recipe, const struct mt_shape *shape,
                       struct mt_run__data *out, struct mt_err *err)
 {
     struct parts parts = {.n = 0};
@@ -100,7 +100,7 @@ static mt_rc open_all(const struct mt_recipe *recipe, uint32_t context_n,
             MT_TRY(add_skills(&parts, data, err));
             continue;
         }
-        MT_TRY(open_file(data, context_n, out, err));
+        MT_TRY(open_file(data, shape, out, err));
         const struct mt_data_file *file = &out->files[out->files_n - 1];
         MT_TRY(add_part(&parts,
                         (struct mt_items_part){.pairs = file->pairs,
@@ -111,19 +111,19 @@ static mt_rc open_all(const struct mt_recipe *recipe, uint32_t context_n,
     return make_items(recipe, MT_SPLIT_TRAIN, &parts, &out->items, err);
 }
 
-mt_rc mt_run__data_open(const struct mt_recipe *recipe, uint32_t context_n,
+mt_rc mt_run__data_open(const struct mt_recipe *recipe, const struct mt_shape *shape,
                         struct mt_run__data *out, struct mt_err *err)
 {
     struct mt_run__data data = {.files = mt_alloc(recipe->data_n, sizeof *data.files)};
 
-    if (context_n < MT_RECIPE_TOKENS_MIN) {
+    if (shape->context_n < MT_RECIPE_TOKENS_MIN) {
         mt_run__data_close(&data);
         return MT_FAIL(err, MT_E_INVALID,
                        "the model's context: expected at least %d tokens, found %u",
-                       MT_RECIPE_TOKENS_MIN, context_n);
+                       MT_RECIPE_TOKENS_MIN, shape->context_n);
     }
     mt_rc rc = data.files == NULL ? MT_FAIL(err, MT_E_NOMEM, "data")
-                                  : open_all(recipe, context_n, &data, err);
+                                  : open_all(recipe, shape, &data, err);
     if (rc != MT_OK) {
         mt_run__data_close(&data);
         return rc;

@@ -19,9 +19,9 @@ struct mt_run__data {
     uint64_t checksum;      /* of all files */
 };
 
-/** @param context_n of the model
+/** @param shape of the model
  *  @return MT_OK, MT_E_INVALID (a line of a file, a context that is too small), ... */
-mt_rc mt_run__data_open(const struct mt_recipe *recipe, uint32_t context_n,
+mt_rc mt_run__data_open(const struct mt_recipe *recipe, const struct mt_shape *shape,
                         struct mt_run__data *out, struct mt_err *err);
 void mt_run__data_close(struct mt_run__data *data);
 

@@ -89,7 +89,7 @@ static void a_model_of_another_vocabulary_is_refused(void **state)
 
     other.vocab_n = 256;
     assert_int_equal(mt_model_asker_new(&other, NULL, 2, &model, &err), MT_E_INVALID);
-    assert_string_equal(err.text, "model of 256 tokens, expected 262 or more");
+    assert_string_equal(err.text, "model of 256 tokens, expected 261 or more");
     assert_null(model);
 }
 
