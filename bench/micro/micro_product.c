@@ -81,7 +81,7 @@ int main(void)
     MT_CLEANUP(mt_freep) float *memory = mt_alloc(3 * (size_t)ROWS * WIDEST, sizeof *memory);
 
     MT_ASSERT(memory != NULL && all_n > 0 && library->product == NULL);
-    mt_train__matmul_init();
+    MT_ASSERT(mt_train__matmul_init(NULL) == MT_OK);
     printf("GFLOP/s on %d rows: OpenBLAS (%s), then a net's own\n", ROWS,
            openblas_get_corename());
     for (size_t i = 0; i < MT_ARRAY_LEN(layers); i++) {
