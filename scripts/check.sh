@@ -3,6 +3,7 @@
 # check.sh: what a tool can see of the style, on the sources and on build/release. Gates fail;
 # the two reports at the end (sizes, functions nobody uses) are a reason to look.
 set -uo pipefail
+shopt -s lastpipe # gate counts in this shell, not in one of its own
 cd "$(dirname "$0")/.."
 
 failed=0

@@ -30,7 +30,7 @@ libc+='|__u?(div|mod)ti3|__stack_chk_fail|__tls_get_addr|_GLOBAL_OFFSET_TABLE_)'
 # encode on libsodium, the ledger's account is a monitor under one mutex, and a model's thread
 # that has to hand its last words to a loop that is behind looks again after a while.
 own='(foundation/base/.* (calloc|realloc|free|abort|std(err|out)|__fprintf_chk|strerror'
-own+='|backtrace|backtrace_symbols_fd)'
+own+='|backtrace|backtrace_symbols_fd|mallopt|malloc_trim)'
 own+='|foundation/wire/.* (_ZN8simdjson.*|_ZSt(8to_chars|10from_chars).*)'
 own+='|foundation/crypto/encode\.c sodium_(bin2hex|hex2bin)'
 own+='|mining/ledger/account\.c pthread_mutex_(init|destroy|lock|unlock)'

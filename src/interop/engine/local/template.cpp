@@ -12,7 +12,7 @@
 
 #include "chat.h"
 #include "llama.h"
-#include "template_guard.h"
+#include "template_guard.hpp"
 
 struct mt_tmpl {
     common_chat_templates_ptr templates;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "template_guard.h"
+#include "template_guard.hpp"
 
 #include <algorithm>
 #include <random>

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "llama.h"
-#include "template_guard.h"
+#include "template_guard.hpp"
 
 struct mt_tmpl {
     std::string text;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// template_guard.h - keeps texts of a conversation from becoming marks of a turn.
+// template_guard.hpp - keeps texts of a conversation from becoming marks of a turn.
 //
 // A prompt is tokenized whole, with control tokens such as <|im_end|> recognised, because the
 // template writes them; a text that holds the same characters must stay text. So, when some
