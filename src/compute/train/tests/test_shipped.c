@@ -50,7 +50,8 @@ static bool check_score(const char *name, const struct mt_json *line,
         exam.skill = (enum mt_skill)skill;
         is_known = mt_json_is(mt_json_get(line, "skill"), mt_skill_info(exam.skill)->name);
     }
-    assert_true(is_known);
+    if (!is_known)
+        return false; /* the sum of several */
     assert_true(mt_json_i64(mt_json_get(line, "items"), 1, MT_EXAM_ITEMS_MAX, &items_n));
     assert_true(mt_json_i64(mt_json_get(line, "right"), 0, items_n, &right_n));
     well(mt_exam_ask(&exam, asker, &score, &err), &err);
