@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     MT_ASSERT(fd >= 0 && write(fd, data, size) == (ssize_t)size);
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (mt_data_file_read(path, CONTEXT, MT_VOCAB_PLAIN_N, &file, &err) == MT_OK) {
+    if (mt_data_file_read(path, CONTEXT, &file, &err) == MT_OK) {
         MT_ASSERT(file.pairs_n > 0);
         for (size_t i = 0; i < file.pairs_n; i++)
             MT_ASSERT(mt_vocab_prompt(file.pairs[i].prompt, tokens, CONTEXT) > 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The three products of the linear layers of small models, by OpenBLAS and as a net runs them,
- * on one thread. Seconds are the processor's; each figure is the fastest of several rounds.
- * OpenBLAS may need OPENBLAS_CORETYPE=SkylakeX to know a processor younger than itself. */
+ * in float and in bfloat16, on one thread. Seconds are the processor's; each figure is the
+ * fastest of several rounds. OpenBLAS may need OPENBLAS_CORETYPE=SkylakeX to know a processor
+ * younger than itself. */
 #include <cblas.h>
 #include <stdio.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 
 enum { ROWS = 512, WIDEST = 2048, ROUNDS = 4 };
 static const double round_flops = 3e9;
+static enum mt_precision precision;
 
 struct layer {
     const char *name;
@@ -30,17 +32,17 @@ static double thread_seconds(void)
 
 static void forward(struct mt_rows x, float *w, struct mt_rows y)
 {
-    mt_train__matmul(x, w, y, MT_MATMUL_SETS);
+    mt_train__matmul(precision, x, w, y, MT_MATMUL_SETS);
 }
 
 static void x_grad(struct mt_rows x, float *w, struct mt_rows y)
 {
-    mt_train__matmul_x_grad(y, w, x);
+    mt_train__matmul_x_grad(precision, y, w, x);
 }
 
 static void w_grad(struct mt_rows x, float *w, struct mt_rows y)
 {
-    mt_train__matmul_w_grad(y, x, w);
+    mt_train__matmul_w_grad(precision, y, x, w);
 }
 
 /* GFLOP/s */
@@ -82,7 +84,7 @@ int main(void)
 
     MT_ASSERT(memory != NULL && all_n > 0 && library->product == NULL);
     MT_ASSERT(mt_train__matmul_init(NULL) == MT_OK);
-    printf("GFLOP/s on %d rows: OpenBLAS (%s), then a net's own\n", ROWS,
+    printf("GFLOP/s on %d rows: OpenBLAS (%s), then a net's own, then in bf16\n", ROWS,
            openblas_get_corename());
     for (size_t i = 0; i < MT_ARRAY_LEN(layers); i++) {
         printf("%-14s %4u -> %4u", layers[i].name, layers[i].inputs, layers[i].outputs);
@@ -94,8 +96,11 @@ int main(void)
             mt_train__matmul_choose(library);
             double theirs = rate(products[k].run, &layers[i], memory);
             mt_train__matmul_choose(mt_train__ops());
-            printf("  %s %5.1f %5.1f", products[k].name, theirs,
+            double ours = rate(products[k].run, &layers[i], memory);
+            precision = MT_PRECISION_BF16;
+            printf("  %s %5.1f %5.1f %6.1f", products[k].name, theirs, ours,
                    rate(products[k].run, &layers[i], memory));
+            precision = MT_PRECISION_F32;
         }
         printf("\n");
     }

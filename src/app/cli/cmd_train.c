@@ -88,11 +88,29 @@ static void add_left(struct mt_buf *out, int64_t left_ms)
 static void add_step(const struct view *view, const struct mt_run_event *event,
                      struct mt_buf *out)
 {
-    mt_buf_addf(out, "step %llu of %llu, loss %.4f, ", (unsigned long long)event->step,
-                (unsigned long long)event->steps, view->loss);
+    mt_buf_addf(out, "step %llu of %llu, ", (unsigned long long)event->step,
+                (unsigned long long)event->steps);
+    if (event->has_help)
+        mt_buf_addf(out, "%.0f %% right, %.0f %% asked, ", 100 * event->right,
+                    100 * event->asked);
+    else
+        mt_buf_addf(out, "loss %.4f, ", view->loss);
     cli_add_count(out, (int64_t)event->tokens_per_s);
     mt_buf_add_cstr(out, " tokens/s");
     add_left(out, event->left_ms);
+}
+
+static void add_look(const struct mt_run_event *event, struct mt_buf *out)
+{
+    mt_buf_addf(out, "step %llu: ", (unsigned long long)event->step);
+    if (!event->has_help)
+        mt_buf_addf(out, "validation loss %.4f, ", event->validation_loss);
+    mt_buf_addf(out, "%.1f %% of %u items right",
+                100.0 * event->right_n / (event->items_n > 0 ? event->items_n : 1),
+                event->items_n);
+    if (event->has_help)
+        mt_buf_addf(out, ", %.1f %% without help, asked about %.1f %%", 100 * event->own_right,
+                    100 * event->asked);
 }
 
 static void add_beginning(const struct view *view, const struct mt_run_event *event,
@@ -126,10 +144,8 @@ static void tell(struct view *view, const struct mt_run_event *event)
         break;
     case MT_RUN_VALIDATED:
         end_line(view);
-        (void)fprintf(err, "step %llu: validation loss %.4f, %.1f %% of %u items right\n",
-                      (unsigned long long)event->step, event->validation_loss,
-                      100.0 * event->right_n / (event->items_n > 0 ? event->items_n : 1),
-                      event->items_n);
+        add_look(event, &text);
+        (void)fprintf(err, "%s\n", mt_buf_cstr(&text));
         break;
     case MT_RUN_SAVED:
         break;
@@ -182,6 +198,11 @@ static void add_json(const struct view *view, const struct mt_run_event *event,
         mt_jw_kf64(&w, "grad_norm", event->grad_norm);
         mt_jw_kf64(&w, "tokens_per_s", event->tokens_per_s);
         mt_jw_ki64(&w, "left_ms", event->left_ms);
+    }
+    if (event->has_help && (event->what == MT_RUN_STEP || event->what == MT_RUN_VALIDATED)) {
+        mt_jw_kf64(&w, "asked", event->asked);
+        mt_jw_kf64(&w, "own_right", event->own_right);
+        mt_jw_kf64(&w, "helped_right", event->right);
     }
     if (event->what == MT_RUN_VALIDATED) {
         mt_jw_kf64(&w, "loss", event->validation_loss);

@@ -28,9 +28,9 @@ mt_rc mt_model_asker_new(const struct mt_shape *shape, const float *params,
                          uint32_t sequences_max, struct mt_model_asker **out,
                          struct mt_err *err)
 {
-    if (shape->vocab_n < MT_VOCAB_PLAIN_N)
-        return MT_FAIL(err, MT_E_INVALID, "model of %u tokens, expected %d or more",
-                       shape->vocab_n, MT_VOCAB_PLAIN_N);
+    if (shape->vocab_n != MT_VOCAB_N)
+        return MT_FAIL(err, MT_E_INVALID, "model of %u tokens, expected %d", shape->vocab_n,
+                       MT_VOCAB_N);
     MT_CLEANUP(mt_model_asker_freep)
     struct mt_model_asker *model = mt_alloc(1, sizeof *model);
     if (model == NULL)

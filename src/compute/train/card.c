@@ -3,17 +3,33 @@
 
 #include "wire/json_writer.h"
 
-mt_rc mt_card_measure(struct mt_card *card, const struct mt_asker *asker, uint32_t items_n,
-                      struct mt_err *err)
+/* By a model, or by a chain. */
+static mt_rc measure(struct mt_card *card, const struct mt_asker *asker,
+                     const struct mt_chain *chain, uint32_t items_n, struct mt_err *err)
 {
     for (unsigned skill = 0; skill < MT_SKILLS_N; skill++) {
         for (unsigned difficulty = 0; difficulty < MT_DIFFICULTIES_N; difficulty++) {
-            struct mt_exam exam = {(enum mt_skill)skill, (enum mt_difficulty)difficulty,
-                                   MT_SPLIT_TEST, items_n};
-            MT_TRY(mt_exam_ask(&exam, asker, &card->scores[skill][difficulty], err));
+            const struct mt_exam exam = {(enum mt_skill)skill, (enum mt_difficulty)difficulty,
+                                         MT_SPLIT_TEST, items_n};
+            struct mt_score *score = &card->scores[skill][difficulty];
+
+            MT_TRY(chain != NULL ? mt_exam_ask_chain(&exam, chain, score, err)
+                                 : mt_exam_ask(&exam, asker, score, err));
         }
     }
     return MT_OK;
+}
+
+mt_rc mt_card_measure(struct mt_card *card, const struct mt_asker *asker, uint32_t items_n,
+                      struct mt_err *err)
+{
+    return measure(card, asker, NULL, items_n, err);
+}
+
+mt_rc mt_card_measure_chain(struct mt_card *card, const struct mt_chain *chain,
+                            uint32_t items_n, struct mt_err *err)
+{
+    return measure(card, NULL, chain, items_n, err);
 }
 
 struct mt_score mt_card_one_step(const struct mt_card *card, enum mt_difficulty difficulty)
@@ -125,9 +141,24 @@ static void add_table(const struct mt_card *card, struct mt_buf *out)
     mt_buf_add_char(out, '\n');
 }
 
+static void add_members(const struct mt_card *card, struct mt_buf *out)
+{
+    for (size_t i = 0; i < card->members_n; i++) {
+        const struct mt_card_member *member = &card->members[i];
+
+        mt_buf_addf(out, "- %.*s, %llu parameters: %.*s\n", MT_STR_ARG(member->model),
+                    (unsigned long long)member->params_n, MT_STR_ARG(member->skills));
+    }
+}
+
 static void add_figures(const struct mt_card *card, struct mt_buf *out)
 {
     const struct mt_shape *shape = &card->shape;
+
+    if (card->members_n > 0) {
+        add_members(card, out);
+        return;
+    }
 
     mt_buf_addf(out, "- Parameters: %llu\n", (unsigned long long)mt_shape_params_n(shape));
     mt_buf_addf(out,
@@ -147,13 +178,15 @@ void mt_card_markdown(const struct mt_card *card, struct mt_buf *out)
     if (card->about.len > 0)
         mt_buf_addf(out, "%.*s\n\n", MT_STR_ARG(card->about));
     add_figures(card, out);
-    mt_buf_add_cstr(out, "\n## How often it is right\n\nExact answers on the test split, its "
-                         "likeliest tokens: share, 95 % interval (Wilson), items. No prompt "
-                         "was trained on.\n\n");
+    mt_buf_addf(out,
+                "\n## How often it is right\n\nExact answers on the test split, %s likeliest "
+                "tokens: share, 95 %% interval (Wilson), items. No prompt was trained on.\n\n",
+                card->members_n > 0 ? "step by step, its members'" : "its");
     add_table(card, out);
     mt_buf_add_cstr(out, "\n## What it can and cannot do\n\nEach with 95 % confidence:\n\n");
     for (size_t i = 0; i < MT_ARRAY_LEN(claims); i++)
         add_claim(card, i, out);
+    mt_card_help_markdown(card, out);
 }
 
 static void write_shape(const struct mt_shape *shape, struct mt_jw *w)
@@ -198,6 +231,30 @@ static void write_count(const char *key, uint64_t count, struct mt_jw *w)
     mt_jw_ki64(w, key, count < INT64_MAX ? (int64_t)count : INT64_MAX);
 }
 
+static void write_model(const struct mt_card *card, struct mt_jw *w)
+{
+    write_count("parameters", mt_shape_params_n(&card->shape), w);
+    write_shape(&card->shape, w);
+    write_count("data_seed", card->data_seed, w);
+    write_count("steps", card->steps_n, w);
+    write_count("tokens", card->tokens_n, w);
+    mt_jw_kf64(w, "wall_s", card->wall_s);
+}
+
+static void write_members(const struct mt_card *card, struct mt_jw *w)
+{
+    mt_jw_key(w, "members");
+    mt_jw_array(w);
+    for (size_t i = 0; i < card->members_n; i++) {
+        mt_jw_object(w);
+        mt_jw_kstr(w, "model", card->members[i].model);
+        mt_jw_kstr(w, "skills", card->members[i].skills);
+        write_count("parameters", card->members[i].params_n, w);
+        mt_jw_end(w);
+    }
+    mt_jw_end(w);
+}
+
 void mt_card_json(const struct mt_card *card, struct mt_buf *out)
 {
     struct mt_jw w;
@@ -206,12 +263,10 @@ void mt_card_json(const struct mt_card *card, struct mt_buf *out)
     mt_jw_object(&w);
     mt_jw_kstr(&w, "name", card->name);
     mt_jw_kstr(&w, "about", card->about);
-    write_count("parameters", mt_shape_params_n(&card->shape), &w);
-    write_shape(&card->shape, &w);
-    write_count("data_seed", card->data_seed, &w);
-    write_count("steps", card->steps_n, &w);
-    write_count("tokens", card->tokens_n, &w);
-    mt_jw_kf64(&w, "wall_s", card->wall_s);
+    if (card->members_n > 0)
+        write_members(card, &w);
+    else
+        write_model(card, &w);
     mt_jw_kcstr(&w, "split", "test");
     mt_jw_kf64(&w, "confidence", 0.95);
     mt_jw_key(&w, "scores");
@@ -226,5 +281,6 @@ void mt_card_json(const struct mt_card *card, struct mt_buf *out)
         write_score("one_step", (enum mt_difficulty)i,
                     mt_card_one_step(card, (enum mt_difficulty)i), &w);
     mt_jw_end(&w);
+    mt_card_help_json(card, &w);
     mt_jw_end(&w);
 }

@@ -4,8 +4,8 @@
  *   0    char[8] "MTTRAIN\n"   u32 version 1   u32 bytes of the state
  *   16   u64 parameters        u64 steps done
  *   32   u32 vocab_n, context_n, layers_n, width, ff_width, heads_n, kv_heads_n, head_width,
- *        is_tied               f32 rope_base, norm_eps   u32 zero
- *   80   f64 beta1, beta2: what the moments mean
+ *        is_tied               f32 rope_base, norm_eps   u32 optimizer (0 AdamW, 1 Muon)
+ *   80   f64 beta1, beta2: with the optimizer, what the moments mean
  *   96   u64 checksum of bytes 0..95
  *   104  f32 parameters, means, squares; one behind the other
  *        the caller's state
@@ -43,7 +43,7 @@ struct head {
     uint32_t vocab_n, context_n, layers_n, width, ff_width, heads_n, kv_heads_n, head_width;
     uint32_t is_tied;
     float rope_base, norm_eps;
-    uint32_t zero;
+    uint32_t optimizer;
     double beta1, beta2;
     uint64_t check;
 };
@@ -74,6 +74,7 @@ static struct head head_of(const struct mt_trainer *t, size_t state_bytes)
         .is_tied = shape->is_tied,
         .rope_base = shape->rope_base,
         .norm_eps = shape->norm_eps,
+        .optimizer = (uint32_t)t->opts.optimizer,
         .beta1 = t->opts.beta1,
         .beta2 = t->opts.beta2,
     };
@@ -217,6 +218,7 @@ static mt_rc compare(const struct reader *r, const struct head *has, const struc
         {"rotation base", (double)has->rope_base, (double)want->rope_base},
         {"norm epsilon", (double)has->norm_eps, (double)want->norm_eps},
         {"parameters", (double)has->params_n, (double)want->params_n},
+        {"optimizer", has->optimizer, want->optimizer},
         {"beta1", has->beta1, want->beta1},
         {"beta2", has->beta2, want->beta2},
     };

@@ -14,7 +14,7 @@
 struct reader {
     const char *path;
     size_t line; /* from 1 */
-    uint32_t context_n, vocab_n;
+    uint32_t context_n;
     int32_t *tokens; /* [context_n] to see whether a pair fits */
     struct mt_json_doc *doc;
     struct mt_arena arena; /* strings that had escapes, of one line */
@@ -71,10 +71,6 @@ static mt_rc check_tokens(const struct reader *r, const struct mt_data_pair *pai
         return MT_FAIL(err, MT_E_INVALID,
                        "%s:%zu: longer than the context of %u tokens, with %zu bytes", r->path,
                        r->line, r->context_n, pair->prompt.len + pair->answer.len);
-    for (uint32_t i = 0; i < prompt_n + answer_n; i++) {
-        if ((uint32_t)r->tokens[i] >= r->vocab_n)
-            return fail_line(r, err, "'<call_cloud>' is no token of the base");
-    }
     return MT_OK;
 }
 
@@ -172,12 +168,12 @@ static void reader_fini(struct reader *r)
     mt_buf_fini(&r->kept);
 }
 
-mt_rc mt_data_file_read(const char *path, uint32_t context_n, uint32_t vocab_n,
-                        struct mt_data_file *out, struct mt_err *err)
+mt_rc mt_data_file_read(const char *path, uint32_t context_n, struct mt_data_file *out,
+                        struct mt_err *err)
 {
     MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(MT_DATA_FILE_MAX);
     MT_CLEANUP(reader_fini)
-    struct reader r = {.path = path, .context_n = context_n, .vocab_n = vocab_n};
+    struct reader r = {.path = path, .context_n = context_n};
 
     MT_TRY(mt_file_read(path, MT_DATA_FILE_MAX, &text, err));
     MT_TRY(prepare(&r, err));

@@ -20,12 +20,11 @@ struct mt_data_file {
 };
 
 /** @param context_n most tokens of a pair as a chat
- *  @param vocab_n tokens that the model knows
  *  @return MT_OK, MT_E_NOTFOUND, MT_E_INVALID ("FILE:LINE: what is wrong"), MT_E_TOOBIG,
  *  MT_E_DENIED, MT_E_IO, MT_E_NOMEM
  *  @blocks one file read */
-mt_rc mt_data_file_read(const char *path, uint32_t context_n, uint32_t vocab_n,
-                        struct mt_data_file *out, struct mt_err *err);
+mt_rc mt_data_file_read(const char *path, uint32_t context_n, struct mt_data_file *out,
+                        struct mt_err *err);
 void mt_data_file_fini(struct mt_data_file *file);
 
 #endif

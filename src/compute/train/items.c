@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "train/vocab.h"
 
-enum { CHAT_TOKENS = 20 }; /* of a dialogue, besides prompt and answer (train/vocab.h) */
+enum { CHAT_TOKENS = 3 }; /* of a dialogue, besides prompt and answer (train/vocab.h) */
 
 struct part {
     struct mt_items_part from;

@@ -11,12 +11,15 @@
 #include "base/assert.h"
 #include "blas.h"
 #include "ops.h"
+#ifdef MT_OPS_HAVE_X86
+#include "product_amx.h"
+#endif
 #include "system/pool.h"
-#include "train/net.h"
 
 enum { RATE_SIDE = 1024, RATE_PRODUCTS = 6, RATE_ROUNDS = 4, RATE_THREADS_MAX = 64 };
 
 static _Atomic(const struct mt_ops *) chosen;
+static _Atomic bool has_tiles;
 
 void mt_train__matmul_choose(const struct mt_ops *ops)
 {
@@ -31,66 +34,85 @@ mt_rc mt_train__matmul_init(struct mt_err *err)
     if (ops->product == NULL)
         MT_TRY(mt_train__blas_open(err));
     mt_train__matmul_choose(ops);
+#ifdef MT_OPS_HAVE_X86
+    atomic_store(&has_tiles, mt_train__has_amx());
+#endif
     return MT_OK;
 }
 
-static void multiply(const struct mt_product *product)
+bool mt_net_has(enum mt_precision precision)
+{
+    return precision == MT_PRECISION_F32 ||
+           atomic_load_explicit(&has_tiles, memory_order_relaxed);
+}
+
+static void multiply(enum mt_precision precision, const struct mt_product *product)
 {
     const struct mt_ops *ops = atomic_load_explicit(&chosen, memory_order_relaxed);
 
     MT_ASSERT(ops != NULL);
+#ifdef MT_OPS_HAVE_X86
+    if (precision == MT_PRECISION_BF16 && mt_net_has(precision)) {
+        mt_train__product_amx(product);
+        return;
+    }
+#endif
+    (void)precision;
     if (ops->product != NULL)
         ops->product(product);
     else
         mt_train__blas_product(product);
 }
 
-void mt_train__matmul(struct mt_rows x, const float *w, struct mt_rows y, enum mt_matmul how)
+void mt_train__matmul(enum mt_precision precision, struct mt_rows x, const float *w,
+                      struct mt_rows y, enum mt_matmul how)
 {
     MT_ASSERT(x.n == y.n);
-    multiply(&(struct mt_product){.m = x.n,
-                                  .n = y.width,
-                                  .k = x.width,
-                                  .a = x.at,
-                                  .a_row = x.step,
-                                  .a_column = 1,
-                                  .b = w,
-                                  .b_row = x.width,
-                                  .b_is_turned = true,
-                                  .adds = how == MT_MATMUL_ADDS,
-                                  .c = y.at,
-                                  .c_row = y.step});
+    multiply(precision, &(struct mt_product){.m = x.n,
+                                             .n = y.width,
+                                             .k = x.width,
+                                             .a = x.at,
+                                             .a_row = x.step,
+                                             .a_column = 1,
+                                             .b = w,
+                                             .b_row = x.width,
+                                             .b_is_turned = true,
+                                             .adds = how == MT_MATMUL_ADDS,
+                                             .c = y.at,
+                                             .c_row = y.step});
 }
 
-void mt_train__matmul_x_grad(struct mt_rows y_grad, const float *w, struct mt_rows x_grad)
+void mt_train__matmul_x_grad(enum mt_precision precision, struct mt_rows y_grad, const float *w,
+                             struct mt_rows x_grad)
 {
     MT_ASSERT(y_grad.n == x_grad.n);
-    multiply(&(struct mt_product){.m = y_grad.n,
-                                  .n = x_grad.width,
-                                  .k = y_grad.width,
-                                  .a = y_grad.at,
-                                  .a_row = y_grad.step,
-                                  .a_column = 1,
-                                  .b = w,
-                                  .b_row = x_grad.width,
-                                  .c = x_grad.at,
-                                  .c_row = x_grad.step});
+    multiply(precision, &(struct mt_product){.m = y_grad.n,
+                                             .n = x_grad.width,
+                                             .k = y_grad.width,
+                                             .a = y_grad.at,
+                                             .a_row = y_grad.step,
+                                             .a_column = 1,
+                                             .b = w,
+                                             .b_row = x_grad.width,
+                                             .c = x_grad.at,
+                                             .c_row = x_grad.step});
 }
 
-void mt_train__matmul_w_grad(struct mt_rows y_grad, struct mt_rows x, float *w_grad)
+void mt_train__matmul_w_grad(enum mt_precision precision, struct mt_rows y_grad,
+                             struct mt_rows x, float *w_grad)
 {
     MT_ASSERT(y_grad.n == x.n);
-    multiply(&(struct mt_product){.m = y_grad.width,
-                                  .n = x.width,
-                                  .k = x.n,
-                                  .a = y_grad.at,
-                                  .a_row = 1,
-                                  .a_column = y_grad.step,
-                                  .b = x.at,
-                                  .b_row = x.step,
-                                  .adds = true,
-                                  .c = w_grad,
-                                  .c_row = x.width});
+    multiply(precision, &(struct mt_product){.m = y_grad.width,
+                                             .n = x.width,
+                                             .k = x.n,
+                                             .a = y_grad.at,
+                                             .a_row = 1,
+                                             .a_column = y_grad.step,
+                                             .b = x.at,
+                                             .b_row = x.step,
+                                             .adds = true,
+                                             .c = w_grad,
+                                             .c_row = x.width});
 }
 
 /* Large square products, for the rate. */
@@ -106,6 +128,11 @@ static double thread_seconds(void)
 
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void multiply_f32(const struct mt_product *product)
+{
+    multiply(MT_PRECISION_F32, product);
 }
 
 static void multiply_squares(void *arg)
@@ -167,8 +194,9 @@ double mt_net_sgemm_rate(unsigned threads_n)
         if (round % 2 == 0 && !has_library)
             continue;
         for (unsigned i = 0; i < threads_n; i++)
-            loads[i] = (struct load){.multiply = round % 2 ? multiply : mt_train__blas_product,
-                                     .matrices = matrices + 3 * square * i};
+            loads[i] =
+                (struct load){.multiply = round % 2 ? multiply_f32 : mt_train__blas_product,
+                              .matrices = matrices + 3 * square * i};
         double rate = time_round(loads, threads_n);
 
         if (rate > best)

@@ -16,7 +16,6 @@ enum {
     TYPE_UNKNOWN = 2,
     TYPE_CONTROL = 3,
     TYPE_BYTE = 6,
-    TOKEN_TEXT_MAX = 16,
     KEYS_MAX = 40,
     QUANTIZATION_VERSION = 2,
 };
@@ -62,7 +61,7 @@ static const struct {
 /* What the keys point to. */
 struct words {
     char *name, *description, *license; /* owned */
-    char rooms[MT_VOCAB_N][TOKEN_TEXT_MAX];
+    char rooms[MT_VOCAB_N][MT_VOCAB_TEXT_MAX];
     const char *texts[MT_VOCAB_N];
     float scores[MT_VOCAB_N];
     int32_t types[MT_VOCAB_N];
@@ -84,6 +83,8 @@ static int32_t type_of(int32_t token)
     case MT_TOKEN_END:
     case MT_TOKEN_IM_START:
     case MT_TOKEN_IM_END:
+    case MT_TOKEN_USER:
+    case MT_TOKEN_ASSISTANT:
         return TYPE_CONTROL;
     case MT_TOKEN_BYTE0 + ' ': /* a piece, so that a space does not become three bytes */
     case MT_TOKEN_CALL_CLOUD:  /* shown in answers, not found in texts: train/vocab.h */
@@ -162,9 +163,9 @@ static void list_tensors(const struct mt_tensor *tensors, uint32_t n, const floa
 
 static mt_rc check_vocab_n(uint64_t n, struct mt_err *err)
 {
-    if (n != MT_VOCAB_N && n != MT_VOCAB_PLAIN_N)
-        return MT_FAIL(err, MT_E_INVALID, "vocabulary of %llu tokens, expected %d or %d",
-                       (unsigned long long)n, MT_VOCAB_N, MT_VOCAB_PLAIN_N);
+    if (n != MT_VOCAB_N)
+        return MT_FAIL(err, MT_E_INVALID, "vocabulary of %llu tokens, expected %d",
+                       (unsigned long long)n, MT_VOCAB_N);
     return MT_OK;
 }
 
@@ -248,7 +249,7 @@ static mt_rc check_vocab(const struct mt_gguf_file *file, uint32_t *tokens_n,
     MT_TRY(check_text(file, "tokenizer.ggml.model", "llama", err));
     MT_TRY(check_vocab_n(n, err));
     for (size_t i = 0; i < n; i++) {
-        char room[TOKEN_TEXT_MAX];
+        char room[MT_VOCAB_TEXT_MAX];
         const char *found = mt_gguf_text_at(file, key_tokens, i);
         struct mt_str wanted = mt_vocab_text((int32_t)i, room);
         if (!mt_str_is(wanted, found))

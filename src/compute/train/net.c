@@ -149,6 +149,11 @@ mt_rc mt_net_new(const struct mt_shape *shape, uint32_t tokens_max, struct mt_ne
     return MT_OK;
 }
 
+void mt_net_set_precision(struct mt_net *net, enum mt_precision precision)
+{
+    net->precision = precision;
+}
+
 void mt_net_free(struct mt_net *net)
 {
     if (net == NULL)

@@ -32,9 +32,9 @@ static void normed_linear_back(const struct net_pass *pass, const float *x,
     uint32_t width = net->shape.width;
 
     mt_train__net_norm(pass, x, y_grad.n, gain_at);
-    mt_train__matmul_w_grad(y_grad, net_rows(net->normed, y_grad.n, width),
+    mt_train__matmul_w_grad(net->precision, y_grad, net_rows(net->normed, y_grad.n, width),
                             pass->grads + weights_at);
-    mt_train__matmul_x_grad(y_grad, pass->params + weights_at,
+    mt_train__matmul_x_grad(net->precision, y_grad, pass->params + weights_at,
                             net_rows(net->normed_grad, y_grad.n, width));
     norm_back(pass, x, y_grad.n, gain_at);
 }
@@ -50,9 +50,9 @@ static void feed_forward_back(const struct net_pass *pass, uint32_t layer, uint3
     const struct mt_swiglu swiglu = {
         .rows = rows_n, .width = ff_width, .gate_up = l->gate_up, .y = net->wide};
 
-    mt_train__matmul_x_grad(x_grad, pass->params + at + net->plan.down, inner);
+    mt_train__matmul_x_grad(net->precision, x_grad, pass->params + at + net->plan.down, inner);
     net->ops->swiglu_back(&swiglu);
-    mt_train__matmul_w_grad(x_grad, inner, pass->grads + at + net->plan.down);
+    mt_train__matmul_w_grad(net->precision, x_grad, inner, pass->grads + at + net->plan.down);
     normed_linear_back(pass, l->x_mid, net_rows(l->gate_up, rows_n, 2 * ff_width),
                        at + net->plan.gate_up, at + net->plan.ffn_norm);
 }
@@ -65,9 +65,9 @@ static void project_back(const struct net_pass *pass, uint32_t layer, uint32_t r
     uint64_t at = net_layer_at(net, layer) + net->plan.attn_out;
     struct mt_rows x_grad = net_rows(net->x_grad, rows_n, net->shape.width);
 
-    mt_train__matmul_w_grad(x_grad, net_rows(heads, rows_n, net->heads_width),
+    mt_train__matmul_w_grad(net->precision, x_grad, net_rows(heads, rows_n, net->heads_width),
                             pass->grads + at);
-    mt_train__matmul_x_grad(x_grad, pass->params + at,
+    mt_train__matmul_x_grad(net->precision, x_grad, pass->params + at,
                             net_rows(net->wide, rows_n, net->heads_width));
 }
 

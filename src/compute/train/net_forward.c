@@ -88,8 +88,9 @@ static void attend(const struct net_pass *pass, uint32_t layer)
     uint32_t width = net->shape.width;
 
     mt_train__net_norm(pass, l->x, rows_n, net_layer_at(net, layer) + net->plan.attn_norm);
-    mt_train__matmul(net_rows(net->normed, rows_n, width), params + net->plan.qkv,
-                     net_rows(l->qkv, rows_n, net->qkv_width), MT_MATMUL_SETS);
+    mt_train__matmul(net->precision, net_rows(net->normed, rows_n, width),
+                     params + net->plan.qkv, net_rows(l->qkv, rows_n, net->qkv_width),
+                     MT_MATMUL_SETS);
     mt_train__net_attention(pass, layer, NULL);
 }
 
@@ -102,7 +103,7 @@ static void project(const struct net_pass *pass, uint32_t layer, uint32_t rows_n
     uint32_t width = net->shape.width;
 
     memcpy(l->x_mid, x, (size_t)rows_n * width * sizeof *x);
-    mt_train__matmul(net_rows(heads, rows_n, net->heads_width),
+    mt_train__matmul(net->precision, net_rows(heads, rows_n, net->heads_width),
                      pass->params + net_layer_at(net, layer) + net->plan.attn_out,
                      net_rows(l->x_mid, rows_n, width), MT_MATMUL_ADDS);
 }
@@ -119,12 +120,13 @@ static void feed_forward(const struct net_pass *pass, uint32_t layer, uint32_t r
         .rows = rows_n, .width = ff_width, .gate_up = l->gate_up, .y = net->wide};
 
     mt_train__net_norm(pass, l->x_mid, rows_n, net_layer_at(net, layer) + net->plan.ffn_norm);
-    mt_train__matmul(net_rows(net->normed, rows_n, width), params + net->plan.gate_up,
-                     net_rows(l->gate_up, rows_n, 2 * ff_width), MT_MATMUL_SETS);
+    mt_train__matmul(net->precision, net_rows(net->normed, rows_n, width),
+                     params + net->plan.gate_up, net_rows(l->gate_up, rows_n, 2 * ff_width),
+                     MT_MATMUL_SETS);
     net->ops->swiglu(&swiglu);
     memcpy(out, l->x_mid, (size_t)rows_n * width * sizeof *out);
-    mt_train__matmul(net_rows(net->wide, rows_n, ff_width), params + net->plan.down,
-                     net_rows(out, rows_n, width), MT_MATMUL_ADDS);
+    mt_train__matmul(net->precision, net_rows(net->wide, rows_n, ff_width),
+                     params + net->plan.down, net_rows(out, rows_n, width), MT_MATMUL_ADDS);
 }
 
 void mt_train__net_forward(const struct net_pass *pass)

@@ -49,14 +49,15 @@ static void lose_block(const struct net_pass *pass, uint32_t first, uint32_t row
                              .width = net->shape.vocab_n,
                              .step = mt_train__padded(net->shape.vocab_n)};
 
-    mt_train__matmul(normed, weights, logits, MT_MATMUL_SETS);
+    mt_train__matmul(net->precision, normed, weights, logits, MT_MATMUL_SETS);
     for (uint32_t i = 0; i < rows_n; i++)
         lose(pass, first + i, logits.at + i * logits.step);
     if (pass->grads == NULL)
         return;
-    mt_train__matmul_w_grad(logits, normed, pass->grads + output_at(net));
+    mt_train__matmul_w_grad(net->precision, logits, normed, pass->grads + output_at(net));
     mt_train__matmul_x_grad(
-        logits, weights, net_rows(net->normed_grad + first * width, rows_n, net->shape.width));
+        net->precision, logits, weights,
+        net_rows(net->normed_grad + first * width, rows_n, net->shape.width));
 }
 
 void mt_train__net_loss(const struct net_pass *pass)

@@ -41,6 +41,7 @@ struct mt_net {
     struct mt_shape shape;
     struct mt_plan plan;
     const struct mt_ops *ops;
+    enum mt_precision precision;
     uint32_t tokens_max;
     uint32_t rows_max; /* of a chunk */
     uint32_t heads_width, qkv_width;

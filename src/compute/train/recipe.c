@@ -24,14 +24,14 @@ struct whole {
 /* ------------------------------------------------------------------ kinds */
 
 #define BIT(kind) (1u << (kind))
-#define LEARNING  (BIT(MT_RECIPE_PRETRAIN) | BIT(MT_RECIPE_DISTILL))
+#define LEARNING  (BIT(MT_RECIPE_PRETRAIN) | BIT(MT_RECIPE_DISTILL) | BIT(MT_RECIPE_REINFORCE))
 
 /* Keys and sections that not every kind has, and whether it cannot do without. */
 static const struct {
     const char *name;
     unsigned of_kinds, needed_by;
 } rules[] = {
-    {"base", LEARNING, 0},
+    {"base", LEARNING, BIT(MT_RECIPE_REINFORCE)},
     {"shape", LEARNING, 0},
     {"data", LEARNING, LEARNING},
     {"train", LEARNING, 0},
@@ -39,9 +39,15 @@ static const struct {
     {"checkpoint", LEARNING, 0},
     {"distill", BIT(MT_RECIPE_DISTILL), 0},
     {"distill.teacher", BIT(MT_RECIPE_DISTILL), BIT(MT_RECIPE_DISTILL)},
+    {"reinforce", BIT(MT_RECIPE_REINFORCE), 0},
+    {"card.alone", BIT(MT_RECIPE_REINFORCE), 0},
+    {"card.limits", BIT(MT_RECIPE_REINFORCE), 0},
+    {"card.help_items", BIT(MT_RECIPE_REINFORCE), 0},
     {"merge", BIT(MT_RECIPE_MERGE), 0},
     {"merge.a", BIT(MT_RECIPE_MERGE), BIT(MT_RECIPE_MERGE)},
     {"merge.b", BIT(MT_RECIPE_MERGE), BIT(MT_RECIPE_MERGE)},
+    {"chain", BIT(MT_RECIPE_CHAIN), BIT(MT_RECIPE_CHAIN)},
+    {"card.path", LEARNING | BIT(MT_RECIPE_MERGE) | BIT(MT_RECIPE_CHAIN), BIT(MT_RECIPE_CHAIN)},
     {"outputs", LEARNING | BIT(MT_RECIPE_MERGE), LEARNING | BIT(MT_RECIPE_MERGE)},
 };
 
@@ -150,20 +156,47 @@ static mt_rc blame_data(const struct check *c, size_t i, const char *name, struc
         c->reader, key, origin->source == MT_SETTINGS_BY_FILE ? origin : all, err, "%s", words);
 }
 
-static bool takes_any(const struct mt_recipe_data *data)
+static bool names_any(struct mt_str skills)
 {
     for (int skill = 0; skill < MT_SKILLS_N; skill++) {
-        if (mt_recipe_takes(data, (enum mt_skill)skill))
+        if (mt_recipe_names(skills, (enum mt_skill)skill))
             return true;
     }
     return false;
+}
+
+/* Every word is some skill's. */
+static mt_rc check_skills(struct mt_str skills, struct mt_err *err)
+{
+    enum mt_skill skill;
+    bool has_word = false;
+
+    while (skills.len > 0) {
+        struct mt_str word = mt_str_take(&skills, ' ');
+
+        if (word.len > 0 && !names_any(word))
+            return mt_skill_find(word, &skill, err); /* for its words */
+        has_word = has_word || word.len > 0;
+    }
+    return has_word ? MT_OK : MT_FAIL(err, MT_E_INVALID, "expected the name of a skill");
+}
+
+static mt_rc check_members(const struct check *c, struct mt_err *err)
+{
+    const struct mt_recipe *recipe = &c->whole->recipe;
+    struct mt_err why = {0};
+
+    for (size_t i = 0; i < recipe->members_n; i++) {
+        if (check_skills(recipe->members[i].skills, &why) != MT_OK)
+            return blame(c, "chain", err, why.text);
+    }
+    return MT_OK;
 }
 
 static mt_rc check_data(const struct check *c, struct mt_err *err)
 {
     const struct mt_recipe *recipe = &c->whole->recipe;
     struct mt_err why = {0};
-    enum mt_skill skill;
     double sum = 0;
 
     for (size_t i = 0; i < recipe->data_n; i++) {
@@ -173,10 +206,8 @@ static mt_rc check_data(const struct check *c, struct mt_err *err)
             return blame_data(c, i, "skill", err, "expected either a skill or a file");
         if (data->file.len > 0 && data->difficulty != MT_RECIPE_ANY_DIFFICULTY)
             return blame_data(c, i, "difficulty", err, "a file has none");
-        if (data->skill.len > 0 && !takes_any(data)) {
-            (void)mt_skill_find(data->skill, &skill, &why); /* for its words */
+        if (data->skill.len > 0 && check_skills(data->skill, &why) != MT_OK)
             return blame_data(c, i, "skill", err, why.text);
-        }
         sum += data->share;
     }
     if (recipe->data_n > 0 && sum <= 0)
@@ -214,6 +245,34 @@ static bool stays_below(struct mt_str path)
     return true;
 }
 
+/* Its batches are what it draws itself. */
+static mt_rc check_reinforce(const struct check *c, struct mt_err *err)
+{
+    static const char *const others[] = {"train.batch", "train.tokens", "train.time"};
+    const struct mt_recipe *recipe = &c->whole->recipe;
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(others); i++) {
+        if (is_given(c, others[i]))
+            return blame(c, others[i], err,
+                         "a recipe of kind 'reinforce' has train.steps, reinforce.prompts and "
+                         "reinforce.traces");
+    }
+    for (size_t i = 0; i < recipe->data_n; i++) {
+        if (recipe->data[i].file.len > 0)
+            return blame_data(c, i, "file", err,
+                              "a recipe of kind 'reinforce' has skills only");
+    }
+    if (!(recipe->help_worth > 0 && recipe->help_worth < 1))
+        return blame(c, "reinforce.help_worth", err, "expected above 0 and below 1");
+    if (!(recipe->rollout_temperature > 0))
+        return blame(c, "reinforce.temperature", err, "expected above 0");
+    if (!(recipe->kl > 0))
+        return blame(c, "reinforce.kl", err, "expected above 0");
+    if (recipe->prompts * recipe->traces > 1 << 13)
+        return blame(c, "reinforce.prompts", err, "expected at most 8192 traces in a step");
+    return MT_OK;
+}
+
 static mt_rc check_names(const struct check *c, struct mt_err *err)
 {
     const struct mt_recipe *recipe = &c->whole->recipe;
@@ -236,10 +295,13 @@ static mt_rc check(const struct check *c, struct mt_err *err)
     for (size_t i = 0; i < mt_recipe__root.n; i++)
         MT_TRY(check_key(c, &mt_recipe__root.keys[i], err));
     MT_TRY(check_names(c, err));
+    MT_TRY(check_members(c, err));
     if ((LEARNING & BIT(c->whole->recipe.kind)) == 0)
         return MT_OK;
     MT_TRY(check_shape(c, err));
     MT_TRY(check_data(c, err));
+    if (c->whole->recipe.kind == MT_RECIPE_REINFORCE)
+        MT_TRY(check_reinforce(c, err));
     return check_length(c, err);
 }
 
@@ -336,18 +398,26 @@ struct mt_shape mt_recipe_shape(const struct mt_recipe *recipe)
     };
 }
 
-bool mt_recipe_takes(const struct mt_recipe_data *data, enum mt_skill skill)
+static bool is_named(struct mt_str word, enum mt_skill skill)
 {
     struct mt_str name = mt_str_of(mt_skill_info(skill)->name);
-    struct mt_str pattern = data->skill;
 
-    if (mt_str_is(pattern, "all"))
+    if (mt_str_is(word, "all"))
         return true;
-    if (mt_str_is(pattern, "one_step"))
+    if (mt_str_is(word, "one_step"))
         return mt_skill_info(skill)->steps_n == 1;
-    if (mt_str_ends(pattern, MT_STR("*")))
-        return mt_str_starts(name, mt_str_sub(pattern, 0, pattern.len - 1));
-    return mt_str_eq(name, pattern);
+    if (mt_str_ends(word, MT_STR("*")))
+        return mt_str_starts(name, mt_str_sub(word, 0, word.len - 1));
+    return mt_str_eq(name, word);
+}
+
+bool mt_recipe_names(struct mt_str skills, enum mt_skill skill)
+{
+    while (skills.len > 0) {
+        if (is_named(mt_str_take(&skills, ' '), skill))
+            return true;
+    }
+    return false;
 }
 
 void mt_recipe_differ(const struct mt_recipe *old, const struct mt_recipe *now,

@@ -12,10 +12,10 @@
 
 enum { DATA_MAX = 64, OUTPUTS_MAX = 8 };
 
-const struct mt_settings_word mt_recipe__kinds[] = {{"pretrain", MT_RECIPE_PRETRAIN},
-                                                    {"distill", MT_RECIPE_DISTILL},
-                                                    {"merge", MT_RECIPE_MERGE},
-                                                    {NULL, 0}};
+const struct mt_settings_word mt_recipe__kinds[] = {
+    {"pretrain", MT_RECIPE_PRETRAIN},   {"distill", MT_RECIPE_DISTILL},
+    {"reinforce", MT_RECIPE_REINFORCE}, {"merge", MT_RECIPE_MERGE},
+    {"chain", MT_RECIPE_CHAIN},         {NULL, 0}};
 static const struct mt_settings_word types[] = {
     {"f32", MT_MODEL_F32}, {"f16", MT_MODEL_F16}, {"q8_0", MT_MODEL_Q8_0}, {NULL, 0}};
 static const struct mt_settings_word ways[] = {
@@ -26,18 +26,24 @@ static const struct mt_settings_word difficulties[] = {{"all", MT_RECIPE_ANY_DIF
                                                        {"hard", MT_HARD},
                                                        {NULL, 0}};
 
+static const struct mt_settings_word precisions[] = {
+    {"f32", MT_PRECISION_F32}, {"bf16", MT_PRECISION_BF16}, {NULL, 0}};
+static const struct mt_settings_word optimizers[] = {
+    {"adamw", MT_OPTIMIZER_ADAMW}, {"muon", MT_OPTIMIZER_MUON}, {NULL, 0}};
+
 #define FIXED    MT_SETTINGS_FIXED
 #define REQUIRED MT_SETTINGS_REQUIRED
 
 #define AT(member) .at = offsetof(struct mt_recipe_data, member)
 static const struct mt_settings_key data_keys[] = {
     {"skill", MT_SETTINGS_TEXT, AT(skill),
-     .help = "a skill of the curriculum, its beginning and `*`, `one_step` or `all`",
+     .help = "skills of the curriculum with spaces between: names, a beginning and `*`, "
+             "`one_step`, `all`",
      .example = "all"},
     {"difficulty", MT_SETTINGS_WORD, AT(difficulty), .initial = "all", .words = difficulties,
      .help = "of the skill's items"},
     {"file", MT_SETTINGS_PATH, AT(file),
-     .help = "in place of a skill: a file with a line `{\"prompt\": \"...\", \"answer\": "
+     .help = "in place of skills: a file with a line `{\"prompt\": \"...\", \"answer\": "
              "\"...\"}` for each item"},
     {"share", MT_SETTINGS_NUMBER, AT(share), .initial = "1", .max = 1000,
      .help = "of the items, by the sum of all shares; in equal parts among a part's skills and "
@@ -58,6 +64,27 @@ static const struct mt_settings_key output_keys[] = {
 static const struct mt_settings_group output_group = {
     "output", output_keys, MT_ARRAY_LEN(output_keys), sizeof(struct mt_recipe_output)};
 
+#define AT(member) .at = offsetof(struct mt_recipe_member, member)
+static const struct mt_settings_key member_keys[] = {
+    {"skills", MT_SETTINGS_TEXT, REQUIRED, AT(skills), .help = "as those of data",
+     .example = "add subtract"},
+    {"model", MT_SETTINGS_PATH, REQUIRED, AT(model),
+     .help = "GGUF file of whom their steps are given to"},
+};
+#undef AT
+const struct mt_settings_group mt_recipe__member = {
+    "member", member_keys, MT_ARRAY_LEN(member_keys), sizeof(struct mt_recipe_member)};
+
+#define AT(member) .at = offsetof(struct mt_recipe_limit, member)
+static const struct mt_settings_key limit_keys[] = {
+    {"model", MT_SETTINGS_PATH, REQUIRED, AT(model), .help = "GGUF file"},
+    {"limit", MT_SETTINGS_NUMBER, REQUIRED, AT(limit), .max = 1,
+     .help = "of help, that it was trained with", .example = "0.1"},
+};
+#undef AT
+static const struct mt_settings_group limit_group = {
+    "limit", limit_keys, MT_ARRAY_LEN(limit_keys), sizeof(struct mt_recipe_limit)};
+
 #define AT(member)   .at = offsetof(struct mt_recipe, member)
 #define N_AT(member) .n_at = offsetof(struct mt_recipe, member)
 static const struct mt_settings_key root_keys[] = {
@@ -66,7 +93,10 @@ static const struct mt_settings_key root_keys[] = {
     {"description", MT_SETTINGS_TEXT, AT(description), .help = "kept in the model's file"},
     {"kind", MT_SETTINGS_WORD, FIXED, AT(kind), .initial = "pretrain",
      .words = mt_recipe__kinds,
-     .help = "learn from data; learn from a teacher on data; mix two models"},
+     .help =
+         "learn from data; learn from a teacher on data; learn from own answers, and when to "
+         "ask for help; mix two models; measure several models that share the steps of a "
+         "task"},
     {"seed", MT_SETTINGS_COUNT, FIXED, AT(seed), .initial = "1", .max = COUNT_MAX,
      .help = "of the first parameters and of the data"},
     {"base", MT_SETTINGS_PATH, FIXED, AT(base),
@@ -111,6 +141,15 @@ static const struct mt_settings_key root_keys[] = {
      .help = "weight decay of matrices"},
     {"train.clip", MT_SETTINGS_NUMBER, FIXED, AT(clip), .initial = "1", .max = 1000,
      .help = "greatest norm of the gradient; 0: any"},
+    {"train.optimizer", MT_SETTINGS_WORD, FIXED, AT(optimizer), .initial = "adamw",
+     .words = optimizers,
+     .help = "`muon` moves the matrices inside the layers along their orthogonalised momentum, "
+             "and all else as `adamw` does: dearer steps, of which far fewer are needed"},
+    {"train.precision", MT_SETTINGS_WORD, FIXED, AT(precision), .initial = "f32",
+     .words = precisions,
+     .help =
+         "of what is multiplied: `bf16` is several times faster on processors with AMX, and "
+         "`f32` on others"},
     {"validation.every", MT_SETTINGS_COUNT, AT(validate_steps), .initial = "500",
      .max = 1000 * 1000 * 1000,
      .help = "steps between two looks at the validation split; 0: "
@@ -124,12 +163,36 @@ static const struct mt_settings_key root_keys[] = {
      .max = 100, .help = "of the teacher's probabilities; above 1: flatter"},
     {"distill.share", MT_SETTINGS_NUMBER, FIXED, AT(teacher_share), .initial = "1", .max = 1,
      .help = "of the teacher in what is learned; the rest is the data's own answer"},
+    {"reinforce.helper", MT_SETTINGS_PATH, FIXED, AT(helper),
+     .help = "GGUF file of whom `<call_cloud>` asks; none: there is no help, and answers alone "
+             "are rewarded"},
+    {"reinforce.help_limit", MT_SETTINGS_NUMBER, FIXED, AT(help_limit), .initial = "0.3",
+     .max = 1, .help = "greatest share of prompts about which help may be asked"},
+    {"reinforce.help_worth", MT_SETTINGS_NUMBER, FIXED, AT(help_worth), .initial = "0.7",
+     .max = 1, .help = "of a right answer that was asked for; one of its own is worth 1"},
+    {"reinforce.price_rate", MT_SETTINGS_NUMBER, FIXED, AT(price_rate), .initial = "0.02",
+     .max = 10, .help = "how fast asking becomes dearer while it is done above its limit"},
+    {"reinforce.prompts", MT_SETTINGS_COUNT, FIXED, AT(prompts), .initial = "64", .min = 1,
+     .max = 4096, .help = "of a step"},
+    {"reinforce.traces", MT_SETTINGS_COUNT, FIXED, AT(traces), .initial = "8", .min = 2,
+     .max = 64,
+     .help = "answers drawn to each prompt, of which each is judged beside the others"},
+    {"reinforce.temperature", MT_SETTINGS_NUMBER, FIXED, AT(rollout_temperature),
+     .initial = "1", .max = 10, .help = "of the draw"},
+    {"reinforce.kl", MT_SETTINGS_NUMBER, FIXED, AT(kl), .initial = "0.01", .max = 10,
+     .help = "weight of the divergence from what the model was"},
+    {"reinforce.warmup", MT_SETTINGS_COUNT, FIXED, AT(rollout_warmup), .initial = "50",
+     .max = 100 * 1000,
+     .help = "first steps, in which the model gets to know `<call_cloud>` by chance alone"},
     {"merge.a", MT_SETTINGS_PATH, FIXED, AT(merge_a), .help = "the GGUF file at t = 0"},
     {"merge.b", MT_SETTINGS_PATH, FIXED, AT(merge_b), .help = "the GGUF file at t = 1"},
     {"merge.way", MT_SETTINGS_WORD, FIXED, AT(way), .initial = "linear", .words = ways,
      .help = "along the line, or along the arc between each pair of tensors"},
     {"merge.t", MT_SETTINGS_NUMBER, FIXED, AT(t), .initial = "0.5", .max = 1,
      .help = "how far from a to b"},
+    {"chain", MT_SETTINGS_ITEMS, FIXED, AT(members), N_AT(members_n),
+     .max = MT_RECIPE_MEMBERS_MAX, .items = &mt_recipe__member,
+     .help = "its members; the first that is given a skill has its steps"},
     {"outputs", MT_SETTINGS_ITEMS, AT(outputs), N_AT(outputs_n), .max = OUTPUTS_MAX,
      .items = &output_group, .help = "the files that the model is written to"},
     {"card.path", MT_SETTINGS_TEXT, AT(card_path),
@@ -138,6 +201,14 @@ static const struct mt_settings_key root_keys[] = {
     {"card.json", MT_SETTINGS_TEXT, AT(card_json), .help = "the same as JSON"},
     {"card.items", MT_SETTINGS_COUNT, AT(card_items), .initial = "200", .min = 1,
      .max = MT_EXAM_ITEMS_MAX, .help = "items for each skill and difficulty"},
+    {"card.alone", MT_SETTINGS_PATH, AT(card_alone),
+     .help =
+         "GGUF file of the base, trained as long without help: the curve is measured beside "
+         "it as well"},
+    {"card.limits", MT_SETTINGS_ITEMS, AT(limits), N_AT(limits_n), .max = MT_RECIPE_LIMITS_MAX,
+     .items = &limit_group, .help = "models of other limits of help, for the curve"},
+    {"card.help_items", MT_SETTINGS_COUNT, AT(help_items), .initial = "4000", .min = 2,
+     .max = 20 * 1000, .help = "different prompts that asking for help is measured on"},
 };
 #undef AT
 #undef N_AT
@@ -163,5 +234,7 @@ void mt_recipe_reference(struct mt_buf *out)
         "the recipe's kind does not have is an error with file, line and column.\n");
     mt_settings_reference(&mt_recipe__root, "A recipe", out);
     mt_settings_reference(&mt_recipe__data, "data", out);
+    mt_settings_reference(&mt_recipe__member, "chain", out);
     mt_settings_reference(&output_group, "outputs", out);
+    mt_settings_reference(&limit_group, "card.limits", out);
 }

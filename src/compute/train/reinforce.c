@@ -68,6 +68,14 @@ static bool get_memory(struct mt_reinforce *r, uint64_t params_n)
     return r->ref != NULL && r->groups != NULL && r->traces != NULL && r->bytes != NULL;
 }
 
+/* What the model is now, it is pulled back to. */
+static void keep_reference(struct mt_reinforce *r)
+{
+    uint64_t params_n = mt_shape_params_n(mt_trainer_shape(r->trainer));
+
+    memcpy(r->ref, mt_trainer_params(r->trainer), params_n * sizeof *r->ref);
+}
+
 mt_rc mt_reinforce_new(struct mt_trainer *trainer, const struct mt_reinforce_opts *opts,
                        const struct mt_reinforce_source *source, struct mt_reinforce **out,
                        struct mt_err *err)
@@ -90,7 +98,7 @@ mt_rc mt_reinforce_new(struct mt_trainer *trainer, const struct mt_reinforce_opt
     if (!get_memory(r, params_n))
         return MT_FAIL(err, MT_E_NOMEM, "reinforce: no memory for the reference");
     MT_TRY(mt_net_new(shape, mt_rollout_tokens_max(&opts->rollout), &r->net, err));
-    memcpy(r->ref, mt_trainer_params(trainer), params_n * sizeof *r->ref);
+    keep_reference(r);
     *out = MT_MOVE(r);
     return MT_OK;
 }
@@ -107,6 +115,11 @@ static void set_prompts(struct mt_reinforce *r)
     }
 }
 
+static bool is_warming_up(const struct mt_reinforce *r)
+{
+    return r->opts.help_limit >= 0 && r->steps_n < r->opts.warmup_steps;
+}
+
 static void draw(struct mt_reinforce *r)
 {
     static const int32_t call[] = {MT_TOKEN_CALL_CLOUD};
@@ -116,7 +129,7 @@ static void draw(struct mt_reinforce *r)
         .temperature = r->opts.temperature,
         .seed = r->opts.seed + r->steps_n,
         .forbidden = call,
-        .forbidden_n = r->opts.help_limit < 0,
+        .forbidden_n = r->opts.help_limit < 0 || is_warming_up(r),
     };
 
     mt_rollout_draw(r->rollout, mt_trainer_params(r->trainer), &opts);
@@ -165,6 +178,46 @@ static void judge(struct mt_reinforce *r, struct mt_help_report *report)
     mt_help_judge(&r->help, r->groups, rollout->prompts_n, report);
 }
 
+/* @source SplitMix64, Vigna 2015 */
+static uint64_t mix(uint64_t value)
+{
+    value += 0x9e3779b97f4a7c15;
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
+    return value ^ (value >> 31);
+}
+
+/* Own answers, each as good as another; by chance alone some of them ask for help. */
+static void pretend(struct mt_reinforce *r)
+{
+    const struct mt_rollout_opts *rollout = &r->opts.rollout;
+    uint64_t chance = mix(r->opts.seed ^ mix(r->steps_n));
+
+    for (uint32_t i = 0; i < rollout->prompts_n; i++) {
+        float *advantages = mt_rollout_advantages(r->rollout, i);
+
+        for (uint32_t j = 0; j < rollout->traces_n; j++) {
+            advantages[j] = mt_rollout_trace(r->rollout, i, j).is_ended ? 1 : 0;
+            chance = mix(chance);
+            if ((double)(chance >> 11) * 0x1p-53 < r->opts.help_limit &&
+                !mt_rollout_put_before_end(r->rollout, i, j, MT_TOKEN_CALL_CLOUD))
+                advantages[j] = 0;
+        }
+    }
+}
+
+/* What the step learns from. */
+static void make_batch(struct mt_reinforce *r, struct mt_batch *batch)
+{
+    if (is_warming_up(r)) {
+        pretend(r);
+        mt_rollout_batch(r->rollout, 0, r->ref, r->net, batch);
+        return;
+    }
+    /* also where all traces earned the same: the pull alone leads back from "always" */
+    mt_rollout_batch(r->rollout, r->opts.kl, r->ref, r->net, batch);
+}
+
 mt_rc mt_reinforce_step(struct mt_reinforce *r, struct mt_reinforce_report *report,
                         struct mt_err *err)
 {
@@ -173,12 +226,36 @@ mt_rc mt_reinforce_step(struct mt_reinforce *r, struct mt_reinforce_report *repo
     *report = (struct mt_reinforce_report){.has_stepped = false};
     set_prompts(r);
     draw(r);
-    judge(r, &report->help);
-    r->steps_n++;
-    /* Also where all traces earned the same: the pull alone leads back from "always". */
-    mt_rollout_batch(r->rollout, r->opts.kl, r->ref, r->net, &batch);
+    if (is_warming_up(r)) {
+        double price = r->help.price;
+        judge(r, &report->help);
+        r->help.price = report->help.price = price; /* nobody could ask */
+    } else
+        judge(r, &report->help);
+    make_batch(r, &batch);
+    report->tokens_n = batch.tokens_n;
     report->has_stepped = batch.tokens_n > 0;
-    if (!report->has_stepped)
-        return MT_OK;
-    return mt_trainer_step(r->trainer, &batch, NULL, &report->step, err);
+    if (report->has_stepped)
+        MT_TRY(mt_trainer_step(r->trainer, &batch, NULL, &report->step, err));
+    bool was_warming_up = is_warming_up(r);
+    r->steps_n++;
+    if (was_warming_up && !is_warming_up(r))
+        keep_reference(r);
+    return MT_OK;
+}
+
+uint64_t mt_reinforce_steps_done(const struct mt_reinforce *r)
+{
+    return r->steps_n;
+}
+
+double mt_reinforce_price(const struct mt_reinforce *r)
+{
+    return r->help.price;
+}
+
+void mt_reinforce_seek(struct mt_reinforce *r, uint64_t steps_done, double price)
+{
+    r->steps_n = steps_done;
+    r->help.price = price;
 }

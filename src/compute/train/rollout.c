@@ -146,6 +146,18 @@ struct mt_trace mt_rollout_trace(const struct mt_rollout *r, uint32_t i, uint32_
                              item->is_ended};
 }
 
+bool mt_rollout_put_before_end(struct mt_rollout *r, uint32_t i, uint32_t j, int32_t token)
+{
+    struct mt_decode_item *item = &r->items[i * r->opts.traces_n + j];
+
+    if (!item->is_ended || item->tokens_n == r->length_max)
+        return false;
+    item->tokens[item->tokens_n] = item->tokens[item->tokens_n - 1];
+    item->tokens[item->tokens_n - 1] = token;
+    item->tokens_n++;
+    return true;
+}
+
 float *mt_rollout_advantages(struct mt_rollout *r, uint32_t i)
 {
     return &r->advantages[(size_t)i * r->opts.traces_n];

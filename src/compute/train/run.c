@@ -28,6 +28,7 @@ struct run {
     struct mt_trainer *trainer;
     struct mt_run__teacher *teacher; /* NULL: none */
     struct mt_run__look *look;       /* NULL: none */
+    struct mt_run__drill *drill;     /* NULL: it learns from data */
     struct mt_run__state state;
     int64_t began_ns, saved_ns; /* of this session, and when state.spent_ms was last right */
     uint64_t began_step, began_tokens;
@@ -35,6 +36,7 @@ struct run {
 
 static void run_fini(struct run *run)
 {
+    mt_run__drill_free(run->drill);
     mt_run__look_free(run->look);
     mt_run__teacher_free(run->teacher);
     mt_trainer_free(run->trainer);
@@ -106,7 +108,7 @@ static mt_rc open_trainer(struct run *run, uint64_t steps, struct mt_err *err)
     const struct mt_trainer_opts opts = {
         .shape = run->shape,
         .threads_n = run->opts->threads_n,
-        .tokens_max = (uint32_t)recipe->batch_tokens,
+        .tokens_max = mt_run__tokens_max(recipe),
         .seed = (uint64_t)recipe->seed,
         .rate_max = recipe->rate_max,
         .rate_min = recipe->rate_min,
@@ -114,6 +116,8 @@ static mt_rc open_trainer(struct run *run, uint64_t steps, struct mt_err *err)
         .steps = steps,
         .decay = recipe->decay,
         .clip = recipe->clip,
+        .optimizer = recipe->optimizer,
+        .precision = recipe->precision,
     };
 
     mt_trainer_free(MT_MOVE(run->trainer));
@@ -165,6 +169,13 @@ static uint64_t steps_told(const struct mt_recipe *recipe)
     return (uint64_t)recipe->steps;
 }
 
+static mt_rc open_drill(struct run *run, struct mt_err *err)
+{
+    if (run->recipe->kind != MT_RECIPE_REINFORCE)
+        return MT_OK;
+    return mt_run__drill_new(run->recipe, run->opts, run->trainer, &run->drill, err);
+}
+
 static mt_rc begin(struct run *run, struct mt_err *err)
 {
     uint64_t steps = steps_told(run->recipe);
@@ -172,7 +183,8 @@ static mt_rc begin(struct run *run, struct mt_err *err)
     if (steps == 0)
         MT_TRY(try_steps(run, &steps, err));
     run->state = (struct mt_run__state){.steps = steps, .data_checksum = run->data.checksum};
-    return open_trainer(run, steps, err);
+    MT_TRY(open_trainer(run, steps, err));
+    return open_drill(run, err);
 }
 
 /* ------------------------------------------------------------------ going on */
@@ -190,6 +202,22 @@ static mt_rc load(struct run *run, struct mt_buf *state, struct mt_err *err)
     return rc;
 }
 
+/* A checkpoint behind the warm-up was loaded to see how far it is; the reference is what the
+ * base becomes by the warm-up, which is made again. */
+static mt_rc drill_on(struct run *run, struct mt_err *err)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(STATE_MAX);
+    uint64_t steps_done = mt_trainer_steps_done(run->trainer);
+
+    MT_TRY(open_trainer(run, run->state.steps, err));
+    MT_TRY(open_drill(run, err));
+    if (mt_run__drill_is_warm(run->drill, steps_done))
+        MT_TRY(mt_run__drill_prepare(run->drill, err));
+    MT_TRY(load(run, &text, err));
+    mt_run__drill_seek(run->drill, steps_done, run->state.price);
+    return MT_OK;
+}
+
 static mt_rc load_and_check(struct run *run, struct mt_err *err)
 {
     MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(STATE_MAX);
@@ -200,6 +228,8 @@ static mt_rc load_and_check(struct run *run, struct mt_err *err)
     MT_TRY(mt_run__state_read(mt_buf_str(&text), run->recipe, &run->state, err));
     if (run->state.data_checksum != run->data.checksum)
         return MT_FAIL(err, MT_E_EXISTS, "files of its data have changed");
+    if (run->recipe->kind == MT_RECIPE_REINFORCE)
+        return drill_on(run, err);
     if (steps > 0)
         return MT_OK;
     mt_buf_clear(&text); /* the schedule is as long as the first session found */
@@ -224,7 +254,7 @@ static mt_rc open_look(struct run *run, struct mt_err *err)
 {
     struct mt_err why = {0};
 
-    if (run->recipe->validate_steps == 0)
+    if (run->recipe->validate_steps == 0 || run->drill != NULL)
         return MT_OK;
     mt_rc rc = mt_run__look_new(run->recipe, run->trainer, &run->look, &why);
     if (rc == MT_E_NOTFOUND) /* no skills: there is nothing to look at */
@@ -269,6 +299,7 @@ static struct mt_run_event event_of(const struct run *run, enum mt_run_what what
         .steps = run->state.steps,
         .tokens = run->state.tokens,
         .params_n = mt_shape_params_n(&run->shape),
+        .has_help = run->drill != NULL,
         .tokens_per_s =
             spent_ms > 0 ? (double)(run->state.tokens - run->began_tokens) * 1e3 / spent_ms : 0,
         .left_ms =
@@ -276,11 +307,29 @@ static struct mt_run_event event_of(const struct run *run, enum mt_run_what what
     };
 }
 
+static mt_rc drill_step(struct run *run, struct mt_err *err)
+{
+    struct mt_run_event done = {.loss = 0};
+
+    MT_TRY(mt_run__drill_step(run->drill, &run->state, &done, err));
+    struct mt_run_event event = event_of(run, MT_RUN_STEP);
+    event.loss = done.loss;
+    event.rate = done.rate;
+    event.grad_norm = done.grad_norm;
+    event.asked = done.asked;
+    event.own_right = done.own_right;
+    event.right = done.right;
+    mt_run__tell(run->opts, &event);
+    return MT_OK;
+}
+
 static mt_rc step(struct run *run, struct mt_err *err)
 {
     struct mt_step_report report;
     struct mt_batch batch;
 
+    if (run->drill != NULL)
+        return drill_step(run, err);
     next_batch(run, &batch);
     MT_TRY(mt_trainer_step(run->trainer, &batch, NULL, &report, err));
     run->state.tokens += batch.tokens_n;
@@ -300,7 +349,10 @@ static void look(struct run *run)
 
     if (!is_due && event.step < event.steps)
         return;
-    mt_run__look(run->look, &event);
+    if (run->drill != NULL)
+        mt_run__drill_look(run->drill, &event);
+    else
+        mt_run__look(run->look, &event);
     mt_run__tell(run->opts, &event);
 }
 
@@ -331,7 +383,7 @@ static mt_rc loop(struct run *run, struct mt_err *err)
 
     while (mt_trainer_steps_done(run->trainer) < run->state.steps) {
         MT_TRY(step(run, err));
-        if (run->look != NULL)
+        if (run->look != NULL || (run->drill != NULL && run->recipe->validate_steps > 0))
             look(run);
         if (opts->should_stop != NULL && opts->should_stop(opts->context)) {
             MT_TRY(save(run, err));
@@ -370,9 +422,12 @@ mt_rc mt_run(const struct mt_recipe *recipe, const struct mt_run_opts *opts, str
     switch (recipe->kind) {
     case MT_RECIPE_PRETRAIN:
     case MT_RECIPE_DISTILL:
+    case MT_RECIPE_REINFORCE:
         return train(&run, err);
     case MT_RECIPE_MERGE:
         return mt_run__merge(recipe, opts, err);
+    case MT_RECIPE_CHAIN:
+        return mt_run__chain(recipe, opts, err);
     }
     return MT_FAIL(err, MT_E_INVALID, "a recipe of no kind");
 }

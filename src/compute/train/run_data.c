@@ -27,7 +27,7 @@ static mt_rc add_skills(struct parts *parts, const struct mt_recipe_data *data,
     uint32_t first = parts->n;
 
     for (int skill = 0; skill < MT_SKILLS_N; skill++) {
-        if (!mt_recipe_takes(data, (enum mt_skill)skill))
+        if (!mt_recipe_names(data->skill, (enum mt_skill)skill))
             continue;
         for (int difficulty = 0; difficulty < MT_DIFFICULTIES_N; difficulty++) {
             if (data->difficulty != MT_RECIPE_ANY_DIFFICULTY && data->difficulty != difficulty)
@@ -80,7 +80,7 @@ static mt_rc open_file(const struct mt_recipe_data *data, const struct mt_shape 
 
     if (path == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "data");
-    MT_TRY(mt_data_file_read(path, shape->context_n, shape->vocab_n, file, err));
+    MT_TRY(mt_data_file_read(path, shape->context_n, file, err));
     out->files_n++;
     out->checksum = out->checksum * 31 + file->checksum;
     return MT_OK;

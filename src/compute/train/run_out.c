@@ -52,7 +52,7 @@ static mt_rc write_model(const struct mt_recipe *recipe, const struct mt_run_opt
 /* ------------------------------------------------------------------ the card */
 
 static mt_rc measure(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
-                     struct mt_card *card, struct mt_err *err)
+                     struct mt_card *card, struct mt_card_help *rows, struct mt_err *err)
 {
     MT_CLEANUP(mt_freep) char *path = below(opts, recipe->outputs[0].path);
     MT_CLEANUP(mt_model_asker_freep) struct mt_model_asker *model = NULL;
@@ -63,7 +63,10 @@ static mt_rc measure(const struct mt_recipe *recipe, const struct mt_run_opts *o
     MT_TRY(mt_model_read(path, &card->shape, &params, opts->library_dir, err));
     MT_TRY(mt_model_asker_new(&card->shape, params, BESIDE, &model, err));
     const struct mt_asker asker = mt_model_asker_view(model);
-    return mt_card_measure(card, &asker, (uint32_t)recipe->card_items, err);
+    MT_TRY(mt_card_measure(card, &asker, (uint32_t)recipe->card_items, err));
+    if (recipe->helper.len == 0)
+        return MT_OK;
+    return mt_run__measure_help(recipe, opts, path, card, rows, err);
 }
 
 static mt_rc write_text(const struct mt_run_opts *opts, const struct mt_run__made *made,
@@ -79,10 +82,28 @@ static mt_rc write_text(const struct mt_run_opts *opts, const struct mt_run__mad
     return MT_OK;
 }
 
+mt_rc mt_run__write_cards(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                          const struct mt_card *card, struct mt_err *err)
+{
+    const struct mt_run__made made = {.steps = card->steps_n, .tokens = card->tokens_n};
+    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(CARD_MAX);
+
+    if (recipe->card_path.len > 0) {
+        mt_card_markdown(card, &text);
+        MT_TRY(write_text(opts, &made, recipe->card_path, &text, err));
+    }
+    mt_buf_clear(&text);
+    if (recipe->card_json.len > 0) {
+        mt_card_json(card, &text);
+        MT_TRY(write_text(opts, &made, recipe->card_json, &text, err));
+    }
+    return MT_OK;
+}
+
 static mt_rc write_card(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
                         const struct mt_run__made *made, struct mt_err *err)
 {
-    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(CARD_MAX);
+    struct mt_card_help rows[MT_RECIPE_LIMITS_MAX + 1] = {0};
     struct mt_card card = {
         .name = recipe->name,
         .about = recipe->description,
@@ -92,17 +113,8 @@ static mt_rc write_card(const struct mt_recipe *recipe, const struct mt_run_opts
         .wall_s = (double)made->spent_ms / 1000,
     };
 
-    MT_TRY(measure(recipe, opts, &card, err));
-    if (recipe->card_path.len > 0) {
-        mt_card_markdown(&card, &text);
-        MT_TRY(write_text(opts, made, recipe->card_path, &text, err));
-    }
-    mt_buf_clear(&text);
-    if (recipe->card_json.len > 0) {
-        mt_card_json(&card, &text);
-        MT_TRY(write_text(opts, made, recipe->card_json, &text, err));
-    }
-    return MT_OK;
+    MT_TRY(measure(recipe, opts, &card, rows, err));
+    return mt_run__write_cards(recipe, opts, &card, err);
 }
 
 mt_rc mt_run__write(const struct mt_recipe *recipe, const struct mt_run_opts *opts,

@@ -57,6 +57,35 @@ void mt_run__teacher_free(struct mt_run__teacher *teacher); /* NULL is allowed *
 /** Give the batch what the teacher says of its targets. It lives until the next call. */
 void mt_run__teach(struct mt_run__teacher *teacher, struct mt_batch *batch);
 
+/* ---------------------------------------------------------------- reinforcement
+ * (run_reinforce.c) */
+
+struct mt_run__drill;
+struct mt_run__state;
+
+/** Most tokens of a step of any kind. */
+uint32_t mt_run__tokens_max(const struct mt_recipe *recipe);
+
+/** @param trainer borrowed; holds the base's parameters
+ *  @return as mt_model_read() of the helper */
+mt_rc mt_run__drill_new(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                        struct mt_trainer *trainer, struct mt_run__drill **out,
+                        struct mt_err *err);
+void mt_run__drill_free(struct mt_run__drill *drill); /* NULL is allowed */
+
+/** Make the warm-up, whose end is the reference, before a checkpoint behind it is loaded. */
+mt_rc mt_run__drill_prepare(struct mt_run__drill *drill, struct mt_err *err);
+/** Does a checkpoint of so many steps lie behind the warm-up? */
+bool mt_run__drill_is_warm(const struct mt_run__drill *drill, uint64_t steps_done);
+/** Go on there. */
+void mt_run__drill_seek(struct mt_run__drill *drill, uint64_t steps_done, double price);
+
+/** A step; fills what the event has of it, and the state. */
+mt_rc mt_run__drill_step(struct mt_run__drill *drill, struct mt_run__state *state,
+                         struct mt_run_event *event, struct mt_err *err);
+/** Items of the validation split: right_n with help, asked, own_right. */
+void mt_run__drill_look(struct mt_run__drill *drill, struct mt_run_event *event);
+
 /* ---------------------------------------------------------------- files (run_out.c) */
 
 /* A model that a run has come to. */
@@ -75,6 +104,24 @@ mt_rc mt_run__write(const struct mt_recipe *recipe, const struct mt_run_opts *op
 mt_rc mt_run__merge(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
                     struct mt_err *err);
 
+struct mt_card;
+struct mt_card_help;
+
+/** The recipe's two forms of a card. */
+mt_rc mt_run__write_cards(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                          const struct mt_card *card, struct mt_err *err);
+
+/** A chain's members, asked, and its card (run_chain.c). */
+mt_rc mt_run__chain(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                    struct mt_err *err);
+
+/** The help of a card: the recipe's model, those of card.limits, and their gains (run_help.c).
+ *  @param own path of the recipe's first output
+ *  @param rows out, room for limits_n + 1; the card borrows them */
+mt_rc mt_run__measure_help(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                           const char *own, struct mt_card *card, struct mt_card_help *rows,
+                           struct mt_err *err);
+
 void mt_run__tell(const struct mt_run_opts *opts, const struct mt_run_event *event);
 
 /* ---------------------------------------------------------------- the state (run_state.c) */
@@ -86,6 +133,7 @@ struct mt_run__state {
     uint64_t tokens;   /* done */
     int64_t spent_ms;  /* of all sessions */
     uint64_t data_checksum;
+    double price; /* of help, by reinforcement; at least 0 */
 };
 
 void mt_run__state_write(const struct mt_run__state *state, const struct mt_recipe *recipe,

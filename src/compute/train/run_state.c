@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run_priv.h"
 
+#include <string.h>
+
 #include "wire/json.h"
 #include "wire/json_writer.h"
 
-enum { FORMAT = 1, ARENA_MAX = 8 * 1024 * 1024, NAMES_MAX = 4096 };
+enum { FORMAT = 2, ARENA_MAX = 8 * 1024 * 1024, NAMES_MAX = 4096 };
 
 /* Numbers of 64 bits as text: a number of JSON has 53. */
 static void add_u64(struct mt_jw *w, const char *name, uint64_t value)
@@ -33,6 +35,9 @@ void mt_run__state_write(const struct mt_run__state *state, const struct mt_reci
     mt_jw_ki64(&w, "tokens", (int64_t)state->tokens);
     mt_jw_ki64(&w, "spent_ms", state->spent_ms);
     add_u64(&w, "data_checksum", state->data_checksum);
+    uint64_t price_bits; /* as text it would be another number */
+    memcpy(&price_bits, &state->price, sizeof price_bits);
+    add_u64(&w, "price_bits", price_bits);
     mt_jw_end(&w);
 }
 
@@ -85,18 +90,22 @@ static mt_rc take(const struct mt_json *root, struct mt_arena *arena,
 {
     struct mt_str text, folder;
     int64_t format, steps, position, tokens, spent_ms;
-    uint64_t checksum;
+    uint64_t checksum, price_bits;
 
     if (!read_i64(root, "format", &format) || format != FORMAT ||
         !mt_json_str(mt_json_get(root, "recipe"), arena, &text) ||
         !mt_json_str(mt_json_get(root, "folder"), arena, &folder) ||
         !read_i64(root, "steps", &steps) || !read_i64(root, "position", &position) ||
         !read_i64(root, "tokens", &tokens) || !read_i64(root, "spent_ms", &spent_ms) ||
-        !read_u64(root, "data_checksum", arena, &checksum))
+        !read_u64(root, "data_checksum", arena, &checksum) ||
+        !read_u64(root, "price_bits", arena, &price_bits))
         return MT_FAIL(err, MT_E_CORRUPT, "its state is not one of this program");
     MT_TRY(compare(text, folder, recipe, err));
     *out = (struct mt_run__state){(uint64_t)steps, (uint64_t)position, (uint64_t)tokens,
-                                  spent_ms, checksum};
+                                  spent_ms,        checksum,           0};
+    memcpy(&out->price, &price_bits, sizeof price_bits);
+    if (!(out->price >= 0 && out->price <= 1))
+        return MT_FAIL(err, MT_E_CORRUPT, "its state: a price of %g", out->price);
     return MT_OK;
 }
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include "base/alloc.h"
+#include "muon.h"
 #include "trainer_priv.h"
 
 enum { LINE = 16 }; /* floats of a cache line: arrays begin at one */
@@ -91,6 +92,53 @@ static mt_rc make_nets(struct mt_trainer *t, struct mt_err *err)
     return MT_OK;
 }
 
+static bool is_hidden(const struct mt_tensor *tensor)
+{
+    return !tensor->is_vector && mt_str_starts(mt_str_of(tensor->name), MT_STR("blk."));
+}
+
+/* Each matrix of Muon's to the member that has the least to do so far. */
+static void deal_matrices(struct mt_trainer *t)
+{
+    double load[MT_TEAM_THREADS_MAX] = {0};
+
+    for (uint32_t i = 0; i < t->tensors_n; i++) {
+        const struct mt_tensor *tensor = &t->tensors[i];
+        unsigned least = 0;
+
+        t->mover[i] = MT_TRAINER_ADAMW;
+        if (t->opts.optimizer != MT_OPTIMIZER_MUON || !is_hidden(tensor))
+            continue;
+        for (unsigned m = 1; m < t->opts.threads_n; m++)
+            if (load[m] < load[least])
+                least = m;
+        load[least] += mt_muon_flops(tensor->rows, tensor->columns);
+        t->mover[i] = (uint8_t)least;
+    }
+}
+
+static mt_rc make_movers(struct mt_trainer *t, struct mt_err *err)
+{
+    size_t most = 0;
+
+    t->mover = mt_alloc(t->tensors_n, sizeof *t->mover);
+    if (t->mover == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "optimiser");
+    deal_matrices(t);
+    for (uint32_t i = 0; i < t->tensors_n; i++) {
+        size_t n = mt_muon_scratch(t->tensors[i].rows, t->tensors[i].columns);
+
+        if (t->mover[i] != MT_TRAINER_ADAMW && n > most)
+            most = n;
+    }
+    for (unsigned i = 0; most > 0 && i < t->opts.threads_n; i++) {
+        t->lanes[i].scratch = mt_alloc(most, sizeof(float));
+        if (t->lanes[i].scratch == NULL)
+            return MT_FAIL(err, MT_E_NOMEM, "optimiser");
+    }
+    return MT_OK;
+}
+
 static mt_rc make_parts(struct mt_trainer *t, struct mt_err *err)
 {
     t->blocks_n = (t->params_n + MT_TRAINER_BLOCK - 1) / MT_TRAINER_BLOCK;
@@ -104,6 +152,7 @@ static mt_rc make_parts(struct mt_trainer *t, struct mt_err *err)
     t->tensors_n = mt_shape_tensors(&t->opts.shape, t->tensors);
     MT_TRY(make_floats(t, err));
     MT_TRY(make_nets(t, err));
+    MT_TRY(make_movers(t, err));
     return mt_team_new(t->opts.threads_n, &t->team, err);
 }
 
@@ -135,8 +184,11 @@ void mt_trainer_free(struct mt_trainer *trainer)
     if (trainer == NULL)
         return;
     mt_team_free(trainer->team);
-    for (unsigned i = 0; trainer->lanes != NULL && i < trainer->opts.threads_n; i++)
+    for (unsigned i = 0; trainer->lanes != NULL && i < trainer->opts.threads_n; i++) {
         mt_net_free(trainer->lanes[i].net);
+        mt_free(trainer->lanes[i].scratch);
+    }
+    mt_free(trainer->mover);
     mt_free(trainer->lanes);
     mt_free(trainer->shards);
     mt_free(trainer->starts);

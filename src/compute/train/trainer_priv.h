@@ -12,12 +12,14 @@
 #include "train/trainer.h"
 
 enum { MT_TRAINER_BLOCK = 4096 }; /* floats that are summed, squared and moved at once */
+enum { MT_TRAINER_ADAMW = UINT8_MAX };
 
 /* What one member of the team has. */
 struct lane {
     struct mt_net *net;
     float *grads; /* [params_n] of its shard; the first one's is the sum after a step */
     struct mt_net_sum sum;
+    float *scratch; /* for matrices that Muon moves; NULL without */
 };
 
 struct mt_trainer {
@@ -25,8 +27,8 @@ struct mt_trainer {
     uint64_t params_n;
     uint64_t steps_done;
     float *params;
-    float *mean;   /* AdamW's moments */
-    float *square; /* ditto */
+    float *mean;   /* AdamW's moments; of Muon's matrices the momentum */
+    float *square; /* ditto; of Muon's matrices unused */
 
     void *floats;          /* the block that all of these and the lanes' gradients are in */
     uint32_t *starts;      /* the block of the shards' starts */
@@ -34,6 +36,7 @@ struct mt_trainer {
     uint64_t blocks_n;     /* of MT_TRAINER_BLOCK floats, the last one may be shorter */
     struct mt_tensor *tensors;
     uint32_t tensors_n;
+    uint8_t *mover; /* [tensors_n] the member that moves it by Muon, or MT_TRAINER_ADAMW */
 
     struct mt_team *team;
     struct mt_shard_costs costs;

@@ -13,6 +13,7 @@
 
 #include "adamw.h"
 #include "base/assert.h"
+#include "muon.h"
 
 /* Beyond this a square leaves the floats. */
 static const double norm_max = 1e18;
@@ -54,6 +55,7 @@ static void take_gradient(struct mt_trainer *t, unsigned member)
     if (shard->targets_n == 0 && member > 0)
         return; /* nobody reads its gradient */
     memset(lane->grads, 0, t->params_n * sizeof *lane->grads);
+    mt_net_set_precision(lane->net, t->opts.precision);
     if (shard->targets_n > 0)
         mt_net_step(lane->net, t->params, &shard->batch, t->scale, lane->grads,
                     logps_of(t, member), &lane->sum);
@@ -156,6 +158,28 @@ static uint64_t u64_max(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+/* The matrices that are the member's to move by Muon. */
+static void move_matrices(struct mt_trainer *t, unsigned member,
+                          const struct mt_step_report *report)
+{
+    const struct mt_adamw shared = constants(t, report);
+    struct mt_muon how = {.precision = t->opts.precision,
+                          .scale = shared.scale,
+                          .momentum = 0.95F,
+                          .rate = (float)report->rate};
+
+    for (uint32_t i = 0; i < t->tensors_n; i++) {
+        const struct mt_tensor *tensor = &t->tensors[i];
+
+        if (t->mover[i] != member)
+            continue;
+        how.keep = tensor->decays ? shared.keep : 1;
+        mt_muon_apply(&how, tensor->rows, tensor->columns, t->params + tensor->at,
+                      t->mean + tensor->at, t->lanes[0].grads + tensor->at,
+                      t->lanes[member].scratch);
+    }
+}
+
 /* The member's blocks, tensor by tensor: some decay, some do not. */
 static void move_params(struct mt_trainer *t, unsigned member,
                         const struct mt_step_report *report)
@@ -170,7 +194,7 @@ static void move_params(struct mt_trainer *t, unsigned member,
         uint64_t tensor_end = tensor->at + (uint64_t)tensor->rows * tensor->columns;
         uint64_t from = u64_max(first, tensor->at);
         uint64_t to = u64_min(end, tensor_end);
-        if (from < to)
+        if (from < to && t->mover[i] == MT_TRAINER_ADAMW)
             mt_adamw_apply(&how, &arrays, from, to, tensor->decays ? how.keep : 1);
     }
 }
@@ -185,8 +209,10 @@ static void step_job(void *arg, unsigned member)
     sum_gradients(t, member);
     mt_team_meet(t->team);
     struct mt_step_report report = judge(t);
-    if (is_usable(&report))
+    if (is_usable(&report)) {
         move_params(t, member, &report);
+        move_matrices(t, member, &report);
+    }
     flush_as(before);
 }
 
@@ -204,6 +230,7 @@ static void evaluate_job(void *arg, unsigned member)
     unsigned before = flush_tiny();
 
     lane->sum = (struct mt_net_sum){0};
+    mt_net_set_precision(lane->net, MT_PRECISION_F32);
     if (t->shards[member].targets_n > 0)
         mt_net_forward(lane->net, t->params, &t->shards[member].batch, logits_of(t, member),
                        NULL, &lane->sum);

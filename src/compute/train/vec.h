@@ -196,13 +196,8 @@ VEC_INLINE void vec_exchange1(vec *a, vec *b)
     *a = low;
 }
 
-VEC_INLINE void vec_turn(const float *from, size_t from_row, float *to, size_t to_row)
+VEC_INLINE void vec_turn_lanes(vec rows[VEC])
 {
-    vec rows[VEC];
-
-#pragma GCC unroll 16
-    for (unsigned i = 0; i < VEC; i++)
-        rows[i] = vec_load(from + i * from_row);
 #pragma GCC unroll 16
     for (unsigned i = 0; i < 8; i++)
         vec_exchange8(&rows[i], &rows[i + 8]);
@@ -215,6 +210,16 @@ VEC_INLINE void vec_turn(const float *from, size_t from_row, float *to, size_t t
 #pragma GCC unroll 16
     for (unsigned i = 0; i < 8; i++)
         vec_exchange1(&rows[2 * i], &rows[2 * i + 1]);
+}
+
+VEC_INLINE void vec_turn(const float *from, size_t from_row, float *to, size_t to_row)
+{
+    vec rows[VEC];
+
+#pragma GCC unroll 16
+    for (unsigned i = 0; i < VEC; i++)
+        rows[i] = vec_load(from + i * from_row);
+    vec_turn_lanes(rows);
 #pragma GCC unroll 16
     for (unsigned i = 0; i < VEC; i++)
         vec_store(to + i * to_row, rows[i]);

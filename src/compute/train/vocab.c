@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/attr.h"
 
-enum { ROOM = 16 };
+enum { ROOM = 16, FRAME_TOKENS = 2 };
 
 static const struct mt_str call_cloud = MT_STR_INIT("<call_cloud>");
 
@@ -31,44 +31,28 @@ struct mt_str mt_vocab_text(int32_t token, char *room)
         [MT_TOKEN_IM_START] = "<|im_start|>",
         [MT_TOKEN_IM_END] = "<|im_end|>",
         [MT_TOKEN_CALL_CLOUD] = "<call_cloud>",
+        [MT_TOKEN_USER] = "<|im_start|>user\n",
+        [MT_TOKEN_ASSISTANT] = "<|im_end|>\n<|im_start|>assistant\n",
     };
 
     MT_ASSERT(token >= 0 && token < MT_VOCAB_N);
     if (names[token] != NULL)
-        (void)snprintf(room, ROOM, "%s", names[token]);
+        (void)snprintf(room, MT_VOCAB_TEXT_MAX, "%s", names[token]);
     else
-        (void)snprintf(room, ROOM, "<0x%02X>", (unsigned)(token - MT_TOKEN_BYTE0));
+        (void)snprintf(room, MT_VOCAB_TEXT_MAX, "<0x%02X>", (unsigned)(token - MT_TOKEN_BYTE0));
     return mt_str_of(room);
-}
-
-static void add_token(int32_t **next, int32_t token)
-{
-    *(*next)++ = token;
-}
-
-static void add_bytes(int32_t **next, struct mt_str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        add_token(next, token_of(text.at[i]));
 }
 
 uint32_t mt_vocab_prompt(struct mt_str user, int32_t *tokens, uint32_t max)
 {
-    const struct mt_str head = MT_STR("user\n");
-    const struct mt_str tail = MT_STR("assistant\n");
-    const size_t marks = 4; /* start, end, line break, start */
-    int32_t *next = tokens;
-
-    if (user.len > max || head.len + tail.len + marks > max - user.len)
+    if (user.len > max || max - user.len < FRAME_TOKENS)
         return 0;
-    add_token(&next, MT_TOKEN_IM_START);
-    add_bytes(&next, head);
-    add_bytes(&next, user);
-    add_token(&next, MT_TOKEN_IM_END);
-    add_token(&next, token_of('\n'));
-    add_token(&next, MT_TOKEN_IM_START);
-    add_bytes(&next, tail);
-    return (uint32_t)(next - tokens);
+    uint32_t n = 0;
+    tokens[n++] = MT_TOKEN_USER;
+    for (size_t i = 0; i < user.len; i++)
+        tokens[n++] = token_of(user.at[i]);
+    tokens[n++] = MT_TOKEN_ASSISTANT;
+    return n;
 }
 
 uint32_t mt_vocab_answer(struct mt_str answer, int32_t *tokens, uint32_t max)

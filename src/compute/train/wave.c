@@ -122,7 +122,7 @@ static void multiply(const struct mt_wave *wave, struct mt_rows x, const float *
     for (uint32_t r = 0; r < x.n; r += step) {
         struct mt_rows x_part = {x.at + r * x.step, step, x.width, x.step};
         struct mt_rows y_part = {y.at + r * y.step, step, y.width, y.step};
-        mt_train__matmul(x_part, w, y_part, how);
+        mt_train__matmul(MT_PRECISION_F32, x_part, w, y_part, how);
     }
 }
 

@@ -18,7 +18,7 @@ static const struct mt_shape shape = {.vocab_n = MT_VOCAB_N,
                                       .head_width = 16,
                                       .rope_base = 10000,
                                       .norm_eps = 1e-5f,
-                                      .is_tied = true};
+                                      .is_tied = false};
 
 static float *untrained(void)
 {
@@ -30,8 +30,8 @@ static float *untrained(void)
 
 static const struct mt_str prompts[] = {
     MT_STR_INIT("45+38"), MT_STR_INIT("copy motet"), MT_STR_INIT("max 41 17 49"),
-    MT_STR_INIT(
-        "reverse a word that is a good deal longer than all the context of this small model"),
+    MT_STR_INIT("reverse a word that is a good deal longer than all the context of this small "
+                "model can ever hold"),
     MT_STR_INIT("count t in motet")};
 enum { PROMPTS_N = MT_ARRAY_LEN(prompts), TOO_LONG = 3 };
 
@@ -62,6 +62,7 @@ static void a_model_answers_what_it_decodes(void **state)
     float *params = untrained();
     struct mt_model_asker *model = NULL;
     struct mt_answer answers[PROMPTS_N];
+    uint32_t said_n = 0;
 
     /* two side by side: three turns */
     assert_int_equal(mt_model_asker_new(&shape, params, 2, &model, NULL), MT_OK);
@@ -73,9 +74,10 @@ static void a_model_answers_what_it_decodes(void **state)
             decode(params, prompts[i], &want);
         assert_int_equal(answers[i].len, want.len);
         assert_memory_equal(answers[i].text, want.text, want.len);
+        said_n += answers[i].len;
     }
     assert_int_equal(answers[TOO_LONG].len, 0);
-    assert_true(answers[0].len > 0);
+    assert_true(said_n > 0);
     mt_model_asker_free(model);
     test_free(params);
 }
@@ -89,7 +91,7 @@ static void a_model_of_another_vocabulary_is_refused(void **state)
 
     other.vocab_n = 256;
     assert_int_equal(mt_model_asker_new(&other, NULL, 2, &model, &err), MT_E_INVALID);
-    assert_string_equal(err.text, "model of 256 tokens, expected 261 or more");
+    assert_string_equal(err.text, "model of 256 tokens, expected 264");
     assert_null(model);
 }
 

@@ -195,6 +195,14 @@ static struct mt_card example(void)
     return card;
 }
 
+/* Line by line, in either form of a card. */
+static void holds(struct mt_buf *text, const char *const *lines, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strstr(mt_buf_cstr(text), lines[i]) == NULL)
+            fail_msg("not there: %s\n%s", lines[i], mt_buf_cstr(text));
+}
+
 static void the_page_says_what_the_figures_say(void **state)
 {
     (void)state;
@@ -220,9 +228,73 @@ static void the_page_says_what_the_figures_say(void **state)
 
     mt_card_markdown(&card, &page);
     assert_int_equal(mt_buf_check(&page, "page", NULL), MT_OK);
-    for (size_t i = 0; i < MT_ARRAY_LEN(lines); i++)
-        if (strstr(mt_buf_cstr(&page), lines[i]) == NULL)
-            fail_msg("not on the page: %s\n%s", lines[i], mt_buf_cstr(&page));
+    holds(&page, lines, MT_ARRAY_LEN(lines));
+    assert_null(strstr(mt_buf_cstr(&page), "Asking for help"));
+}
+
+static void the_curve_over_limits_is_shown(void **state)
+{
+    (void)state;
+    static const struct mt_card_help rows[] = {
+        {.limit = 0.1,
+         .score = {0.095, 0.8},
+         .over_plain = {MT_DOUBT_MOST, 0.75, 0.05, 0.031, 0.069}},
+        {.limit = 0.3,
+         .score = {0.29, 0.9},
+         .over_plain = {MT_DOUBT_MEAN, 0.91, -0.01, -0.02, 0.001},
+         .over_alone = {MT_DOUBT_SUM, 0.88, 0.02, 0.01, 0.03},
+         .has_alone = true},
+    };
+    static const char *const page[] = {
+        "\n## Asking for help\n",
+        "On 500 different prompts",
+        "| 10 % | 9.5 % | 80.0 % | 75.0 % (greatest entropy) | +5.0 (+3.1 to +6.9) | - | - |\n",
+        "| 30 % | 29.0 % | 90.0 % | 91.0 % (mean entropy) | -1.0 (-2.0 to +0.1) | 88.0 % "
+        "(summed entropy) | +2.0 (+1.0 to +3.0) |\n",
+    };
+    static const char *const json[] = {
+        "\"help_items\":500",
+        "{\"limit\":0.1,\"asked\":0.095,\"right\":0.8,\"plain\":{\"threshold_on\":\"greatest "
+        "entropy\",\"right\":0.75,\"gain\":0.05,\"low\":0.031,\"high\":0.069}}",
+    };
+    struct mt_card card = example();
+    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(65536);
+
+    card.help = rows;
+    card.help_n = MT_ARRAY_LEN(rows);
+    card.help_items_n = 500;
+    mt_card_markdown(&card, &text);
+    holds(&text, page, MT_ARRAY_LEN(page));
+    mt_buf_clear(&text);
+    mt_card_json(&card, &text);
+    holds(&text, json, MT_ARRAY_LEN(json));
+}
+
+static void the_card_of_a_chain_names_its_members(void **state)
+{
+    (void)state;
+    static const struct mt_card_member members[] = {
+        {MT_STR_INIT("lab-calc.gguf"), MT_STR_INIT("add subtract"), 1000},
+        {MT_STR_INIT("lab-words.gguf"), MT_STR_INIT("copy"), 500}};
+    static const char *const page[] = {
+        "\n- lab-calc.gguf, 1000 parameters: add subtract\n- lab-words.gguf, 500 parameters: "
+        "copy\n",
+        "step by step, its members' likeliest tokens"};
+    static const char *const json[] = {
+        "\"members\":[{\"model\":\"lab-calc.gguf\",\"skills\":\"add "
+        "subtract\",\"parameters\":1000},{"};
+    struct mt_card card = example();
+    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(65536);
+
+    card.members = members;
+    card.members_n = MT_ARRAY_LEN(members);
+    mt_card_markdown(&card, &text);
+    holds(&text, page, MT_ARRAY_LEN(page));
+    assert_null(strstr(mt_buf_cstr(&text), "Shape: "));
+    mt_buf_clear(&text);
+    mt_card_json(&card, &text);
+    holds(&text, json, MT_ARRAY_LEN(json));
+    assert_null(strstr(mt_buf_cstr(&text), "\"shape\""));
 }
 
 static void check_json_score(const struct mt_json *value, struct mt_score want)
@@ -334,6 +406,8 @@ int main(void)
         cmocka_unit_test(a_chain_hands_answers_on),
         cmocka_unit_test(a_chain_is_examined_on_compositions),
         cmocka_unit_test(the_page_says_what_the_figures_say),
+        cmocka_unit_test(the_curve_over_limits_is_shown),
+        cmocka_unit_test(the_card_of_a_chain_names_its_members),
         cmocka_unit_test(the_json_has_the_same_figures),
         cmocka_unit_test(measuring_fills_every_score),
         cmocka_unit_test(exams_survive_any_oom),

@@ -38,7 +38,7 @@ static void lines_become_pairs(void **state)
                              "{\"answer\":\"e\\u00e9\",\"prompt\":\"d\"}"),
                       0600, NULL),
         MT_OK);
-    if (mt_data_file_read(path, 256, MT_VOCAB_N, &file, &err) != MT_OK)
+    if (mt_data_file_read(path, 256, &file, &err) != MT_OK)
         fail_msg("%s", err.text);
     assert_int_equal(file.pairs_n, 2);
     assert_true(mt_str_is(file.pairs[0].prompt, "a \"b\""));
@@ -60,8 +60,6 @@ static void a_broken_line_is_named(void **state)
         {"{\"prompt\":\"a\"}", ":1: expected a string 'answer', found none"},
         {"{\"prompt\":\"a\",\"answer\":7}", ":1: expected a string 'answer', found number"},
         {"{\"prompt\":\"a\",\"answer\":\"\"}", ":1: 'answer' is empty"},
-        {"{\"prompt\":\"a\",\"answer\":\"<call_cloud>\"}",
-         ":1: '<call_cloud>' is no token of the base"},
         {"{\"prompt\":\"a\",\"answer\":\"b\",\"id\":1}",
          ":1: unknown key 'id', expected prompt and answer"},
         {"{\"prompt\":\""
@@ -75,8 +73,7 @@ static void a_broken_line_is_named(void **state)
         struct mt_err err = {0};
 
         assert_int_equal(mt_file_write(path, mt_str_of(rows[i].text), 0600, NULL), MT_OK);
-        mt_check_row(rows[i].want, mt_data_file_read(path, 64, MT_VOCAB_PLAIN_N, &file, &err) ==
-                                       MT_E_INVALID);
+        mt_check_row(rows[i].want, mt_data_file_read(path, 64, &file, &err) == MT_E_INVALID);
         mt_check_row(rows[i].want, strstr(err.text, rows[i].want) == err.text + strlen(path));
         assert_int_equal(mt_alloc_live, 0);
     }
@@ -93,7 +90,7 @@ static void reading_lines_survives_any_oom(void **state)
         struct mt_data_file file = {0};
 
         mt_alloc_fail_after = nth;
-        mt_rc rc = mt_data_file_read(path, 64, MT_VOCAB_PLAIN_N, &file, NULL);
+        mt_rc rc = mt_data_file_read(path, 64, &file, NULL);
         mt_alloc_fail_after = -1;
         if (rc == MT_OK) {
             mt_data_file_fini(&file);

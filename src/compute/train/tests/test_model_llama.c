@@ -14,8 +14,8 @@
 #include "train/net.h"
 #include "train/vocab.h"
 
-#define PATH      MT_BINARY_DIR "/lab-llama.gguf"
-#define BOOTSTRAP MT_SOURCE_DIR "/lab/bootstrap.gguf"
+#define PATH    MT_BINARY_DIR "/lab-llama.gguf"
+#define TRAINED MT_SOURCE_DIR "/lab/lab-nano.gguf"
 
 enum { TOKENS_MAX = 512 };
 
@@ -111,32 +111,38 @@ static uint32_t likeliest(const float *logits, uint32_t n)
 }
 
 struct apart {
-    double most;       /* difference of two logits */
-    unsigned agree, n; /* positions with the same likeliest token */
+    double most;       /* difference of two logits, prompts included */
+    unsigned agree, n; /* tokens of answers for which the same one is likeliest */
+};
+
+/* A conversation, and where its answer begins. */
+struct conversation {
+    int32_t tokens[TOKENS_MAX];
+    uint32_t prompt_n, n;
 };
 
 static void compare(const struct model *model, struct llama_context *other,
-                    const int32_t *tokens, uint32_t n, struct apart *apart)
+                    const struct conversation *c, struct apart *apart)
 {
     uint32_t vocab_n = model->shape.vocab_n;
+    uint32_t n = c->n;
     float *ours = mt_alloc((size_t)n * vocab_n, sizeof *ours);
     float *theirs = mt_alloc((size_t)n * vocab_n, sizeof *theirs);
 
     assert_true(ours != NULL && theirs != NULL);
-    net_logits(model, tokens, n, ours);
-    llama_logits(other, tokens, (int32_t)n, vocab_n, theirs);
+    net_logits(model, c->tokens, n, ours);
+    llama_logits(other, c->tokens, (int32_t)n, vocab_n, theirs);
     for (size_t i = 0; i < (size_t)n * vocab_n; i++)
         apart->most = fmax(apart->most, fabs((double)ours[i] - (double)theirs[i]));
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = c->prompt_n - 1; i + 1 < n; i++, apart->n++)
         apart->agree += likeliest(ours + (size_t)i * vocab_n, vocab_n) ==
                         likeliest(theirs + (size_t)i * vocab_n, vocab_n);
-    apart->n += n;
     mt_free(ours);
     mt_free(theirs);
 }
 
-/* Conversations of the kind that lab/bootstrap.gguf was made for, with the right answers. */
-static uint32_t conversation(unsigned nth, int32_t *tokens)
+/* Of the kind that the lab's models are made for, with the right answers. */
+static void converse(unsigned nth, struct conversation *out)
 {
     static const char *const words[][2] = {{"motet", "MOTET"}, {"hello", "HELLO"},
                                            {"choir", "CHOIR"}, {"abc", "ABC"},
@@ -165,8 +171,9 @@ static uint32_t conversation(unsigned nth, int32_t *tokens)
         (void)snprintf(answer, sizeof answer, "%u", a + b);
         break;
     }
-    uint32_t n = mt_vocab_prompt(mt_str_of(ask), tokens, TOKENS_MAX);
-    return n + mt_vocab_answer(mt_str_of(answer), tokens + n, TOKENS_MAX - n);
+    uint32_t n = mt_vocab_prompt(mt_str_of(ask), out->tokens, TOKENS_MAX);
+    out->prompt_n = n;
+    out->n = n + mt_vocab_answer(mt_str_of(answer), out->tokens + n, TOKENS_MAX - n);
 }
 
 static struct apart compare_all(const struct model *model, unsigned conversations_n)
@@ -176,9 +183,9 @@ static struct apart compare_all(const struct model *model, unsigned conversation
     struct apart apart = {0};
 
     for (unsigned i = 0; i < conversations_n; i++) {
-        int32_t tokens[TOKENS_MAX];
-        uint32_t n = conversation(i, tokens);
-        compare(model, context, tokens, n, &apart);
+        struct conversation c;
+        converse(i, &c);
+        compare(model, context, &c, &apart);
     }
     ll->llama_free(context);
     ll->llama_model_free(other);
@@ -186,16 +193,16 @@ static struct apart compare_all(const struct model *model, unsigned conversation
 }
 
 /* What llama.cpp computes from a file is what we compute from the same file. It rounds what
- * meets f16 weights to f16, and what meets q8_0 weights to q8_0; we do not. */
-static void check_against_llama(const char *row, const struct model *model, double f16_most,
-                                double q8_share)
+ * meets f16 weights to f16, and what meets q8_0 weights to q8_0; we do not. Of weights that
+ * were never trained no token is likelier than another by more than that. */
+static void check_against_llama(const char *row, const struct model *model, double q8_share)
 {
     const struct {
         enum mt_model_type type;
         const char *name;
         double most;
     } types[] = {{MT_MODEL_F32, "f32", 1e-3},
-                 {MT_MODEL_F16, "f16", f16_most},
+                 {MT_MODEL_F16, "f16", 2e-2},
                  {MT_MODEL_Q8_0, "q8_0", INFINITY}};
 
     for (size_t i = 0; i < MT_ARRAY_LEN(types); i++) {
@@ -218,28 +225,25 @@ static void llama_computes_the_same_of_random_weights(void **state)
     MT_CLEANUP(model_fini) struct model tied_model = random_model(&tied, 4);
     (void)state;
 
-    check_against_llama("untied", &model, 2e-2, 0.94);
-    check_against_llama("tied", &tied_model, 2e-2, 0.94);
+    check_against_llama("untied", &model, 0.9);
+    check_against_llama("tied", &tied_model, 0.9);
 }
 
 static void llama_computes_the_same_of_trained_weights(void **state)
 {
-    MT_CLEANUP(model_fini) struct model model = read_model(BOOTSTRAP);
+    MT_CLEANUP(model_fini) struct model model = read_model(TRAINED);
     (void)state;
 
-    assert_int_equal(model.shape.vocab_n, MT_VOCAB_PLAIN_N);
-    assert_int_equal(model.shape.head_width, 32);
-    assert_int_equal(mt_shape_params_n(&model.shape), 382560);
-    check_against_llama("bootstrap", &model, 2.5e-2, 0.99);
+    check_against_llama("trained", &model, 0.99);
 }
 
-static void the_bootstrap_model_answers_here_as_its_card_says(void **state)
+static void a_shipped_model_answers(void **state)
 {
     static const char *const rows[][2] = {{"upper motet", "MOTET"},
                                           {"copy hello", "hello"},
-                                          {"max 4 17 9", "17"},
+                                          {"max 41 17 49", "49"},
                                           {"45+38", "83"}};
-    MT_CLEANUP(model_fini) struct model model = read_model(BOOTSTRAP);
+    MT_CLEANUP(model_fini) struct model model = read_model(TRAINED);
     struct mt_decode_opts opts = {.new_tokens_max = 16, .end_token = MT_TOKEN_IM_END};
     struct mt_decode_item items[MT_ARRAY_LEN(rows)] = {{0}};
     int32_t prompts[MT_ARRAY_LEN(rows)][64];
@@ -324,7 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(llama_computes_the_same_of_random_weights),
         cmocka_unit_test(llama_computes_the_same_of_trained_weights),
-        cmocka_unit_test(the_bootstrap_model_answers_here_as_its_card_says),
+        cmocka_unit_test(a_shipped_model_answers),
         cmocka_unit_test(llama_makes_the_same_tokens_of_a_conversation),
         cmocka_unit_test(the_call_for_help_is_shown_and_cannot_be_forged),
     };

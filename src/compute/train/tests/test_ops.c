@@ -261,8 +261,8 @@ static void linear_forward(const struct mt_ops *ops, struct dims s, const float 
 {
     mt_train__matmul_choose(ops);
     memset(out, 0, linear_out(s) * sizeof *out);
-    mt_train__matmul(rows_of(in, s.a, s.b), in + s.a * s.b, rows_of(out, s.a, s.c),
-                     s.e ? MT_MATMUL_ADDS : MT_MATMUL_SETS);
+    mt_train__matmul(MT_PRECISION_F32, rows_of(in, s.a, s.b), in + s.a * s.b,
+                     rows_of(out, s.a, s.c), s.e ? MT_MATMUL_ADDS : MT_MATMUL_SETS);
 }
 
 static void linear_backward(const struct mt_ops *ops, struct dims s, const float *in,
@@ -270,10 +270,10 @@ static void linear_backward(const struct mt_ops *ops, struct dims s, const float
 {
     (void)out;
     mt_train__matmul_choose(ops);
-    mt_train__matmul_x_grad(rows_of(out_grad, s.a, s.c), in + s.a * s.b,
+    mt_train__matmul_x_grad(MT_PRECISION_F32, rows_of(out_grad, s.a, s.c), in + s.a * s.b,
                             rows_of(in_grad, s.a, s.b));
-    mt_train__matmul_w_grad(rows_of(out_grad, s.a, s.c), rows_of(in, s.a, s.b),
-                            in_grad + s.a * s.b);
+    mt_train__matmul_w_grad(MT_PRECISION_F32, rows_of(out_grad, s.a, s.c),
+                            rows_of(in, s.a, s.b), in_grad + s.a * s.b);
 }
 
 /* loss: vocabulary of a, target b; c: 0 hard, 1 soft (any positive numbers) */
@@ -555,6 +555,61 @@ static void loss_knows_who_is_right(void **state)
         }
 }
 
+/* A number that bfloat16 has. */
+static float coarse(uint32_t *seed)
+{
+    *seed = *seed * 1664525U + 1013904223U;
+    return (float)((int)(*seed >> 24) - 128) / 64.0F;
+}
+
+/* What is exact in bfloat16 comes out as in float, whatever the sizes; nothing beyond the
+ * result is touched. */
+static void products_in_bf16_are_those_of_what_was_rounded(void **state)
+{
+    static const struct dims rows[] = {
+        {1, 1, 1, 0, 0},    {2, 3, 5, 0, 1},     {16, 32, 16, 0, 0},  {17, 33, 16, 0, 1},
+        {33, 31, 47, 0, 0}, {40, 600, 24, 0, 1}, {530, 64, 70, 0, 1}, {64, 264, 128, 0, 0}};
+    uint32_t seed = 7;
+    (void)state;
+
+    assert_int_equal(mt_train__matmul_init(NULL), MT_OK);
+    for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+        const struct dims s = rows[i];
+        size_t x_n = (size_t)s.a * s.b, w_n = (size_t)s.b * s.c, y_n = (size_t)s.a * s.c;
+        float *in[3], *out[2][3];
+        size_t n[3] = {x_n, w_n, y_n};
+
+        for (int k = 0; k < 3; k++) {
+            in[k] = room(n[k], sizeof(float));
+            for (size_t j = 0; j < n[k]; j++)
+                in[k][j] = coarse(&seed);
+            for (int p = 0; p < 2; p++) {
+                out[p][k] = room(n[k] + 1, sizeof(float));
+                for (size_t j = 0; j <= n[k]; j++)
+                    out[p][k][j] = 1.0F;
+            }
+        }
+        for (enum mt_precision p = MT_PRECISION_F32; p <= MT_PRECISION_BF16; p++) {
+            struct mt_rows x = rows_of(in[0], s.a, s.b), y = rows_of(in[2], s.a, s.c);
+            mt_train__matmul(p, x, in[1], rows_of(out[p][2], s.a, s.c),
+                             s.e ? MT_MATMUL_ADDS : MT_MATMUL_SETS);
+            mt_train__matmul_x_grad(p, y, in[1], rows_of(out[p][0], s.a, s.b));
+            mt_train__matmul_w_grad(p, y, x, out[p][1]);
+        }
+        for (int k = 0; k < 3; k++) {
+            for (size_t j = 0; j < n[k]; j++) {
+                if (fabsf(out[0][k][j] - out[1][k][j]) > 1e-3F)
+                    fail_msg("case %zu, product %d, place %zu: %g, in bf16 %g", i, k, j,
+                             (double)out[0][k][j], (double)out[1][k][j]);
+            }
+            assert_true(out[1][k][n[k]] == 1.0F);
+            mt_free(in[k]);
+            mt_free(out[0][k]);
+            mt_free(out[1][k]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -562,6 +617,7 @@ int main(void)
         cmocka_unit_test(exp_is_good_to_a_millionth),
         cmocka_unit_test(exp_has_ends),
         cmocka_unit_test(loss_knows_who_is_right),
+        cmocka_unit_test(products_in_bf16_are_those_of_what_was_rounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,10 +48,10 @@ static void a_recipe_fills_every_section(void **state)
     assert_true(mt_str_is(r->teacher, "/lab/big.gguf"));
     assert_true(mt_str_is(r->data[2].file, "/lab/own.jsonl"));
     assert_true(r->data_n == 3 && r->data[0].share == 3 && r->data[1].difficulty == MT_EASY);
-    assert_true(mt_recipe_takes(&r->data[0], MT_SKILL_ADD));
-    assert_false(mt_recipe_takes(&r->data[0], MT_SKILL_TWO_STEPS));
-    assert_true(mt_recipe_takes(&r->data[1], MT_SKILL_TWO_STEPS));
-    assert_false(mt_recipe_takes(&r->data[1], MT_SKILL_COPY));
+    assert_true(mt_recipe_names(r->data[0].skill, MT_SKILL_ADD));
+    assert_false(mt_recipe_names(r->data[0].skill, MT_SKILL_TWO_STEPS));
+    assert_true(mt_recipe_names(r->data[1].skill, MT_SKILL_TWO_STEPS));
+    assert_false(mt_recipe_names(r->data[1].skill, MT_SKILL_COPY));
     assert_true(r->batch_tokens == 8000 && r->tokens == 2000000 && r->steps == 0);
     assert_true(r->outputs_n == 2 && r->outputs[0].type == MT_MODEL_Q8_0);
     assert_true(mt_str_is(r->outputs[0].path, "a/b.gguf")); /* below the folder of the run */
@@ -73,8 +73,8 @@ static void every_mistake_names_its_place(void **state)
          "r.yaml:2:1: unknown key 'shpe', did you mean 'shape'?"},
         {"name: a\ntrain: {stepz: 2}\n",
          "r.yaml:2:9: unknown key 'train.stepz', did you mean 'train.steps'?"},
-        {"name: a\nkind: reinforce\n",
-         "r.yaml:2:7: kind: expected one of pretrain, distill, merge, found 'reinforce'"},
+        {"name: a\nkind: pray\n", "r.yaml:2:7: kind: expected one of pretrain, distill, "
+                                  "reinforce, merge, chain, found 'pray'"},
         {"name: a\n" SHAPE DATA LENGTH, "r.yaml:1:1: pretrain without 'outputs'"},
         {"name: a\n" SHAPE OUT LENGTH, "r.yaml:1:1: pretrain without 'data'"},
         {"name: a\n" DATA OUT LENGTH, "r.yaml:1:1: pretrain without 'shape.layers'"},
@@ -91,12 +91,33 @@ static void every_mistake_names_its_place(void **state)
         {"name: a\nkind: merge\n" OUT "merge: {a: x}\n", "r.yaml:1:1: merge without 'merge.b'"},
         {"name: a\nkind: merge\n" OUT "merge: {a: x, b: y}\n" DATA,
          "r.yaml:5:1: data: a recipe of kind 'merge' has no such key"},
+        {"name: a\nkind: reinforce\n" DATA OUT LENGTH, "r.yaml:1:1: reinforce without 'base'"},
+        {"name: a\nkind: reinforce\nbase: b\n" DATA OUT "train: {steps: 5, batch: 4k}\n",
+         "r.yaml:6:19: train.batch: a recipe of kind 'reinforce' has train.steps, "},
+        {"name: a\nkind: reinforce\nbase: b\n" OUT LENGTH "data: [{file: x}]\n",
+         "r.yaml:6:9: file: a recipe of kind 'reinforce' has skills only"},
+        {"name: a\nkind: reinforce\nbase: b\n" DATA OUT LENGTH "reinforce: {help_worth: 1}\n",
+         "r.yaml:7:13: reinforce.help_worth: expected above 0 and below 1"},
+        {"name: a\nkind: reinforce\nbase: b\n" DATA OUT LENGTH "reinforce: {kl: 0}\n",
+         "r.yaml:7:13: reinforce.kl: expected above 0"},
+        {"name: a\nkind: reinforce\nbase: b\n" DATA OUT LENGTH
+         "reinforce: {prompts: 4k, traces: 8}\n",
+         "r.yaml:7:13: reinforce.prompts: expected at most 8192 traces in a step"},
+        {"name: a\n" SHAPE DATA OUT LENGTH "card: {alone: b}\n",
+         "r.yaml:6:8: card.alone: a recipe of kind 'pretrain' has no such key"},
+        {"name: a\nkind: chain\n" OUT, "r.yaml:1:1: chain without 'chain'"},
+        {"name: a\nkind: chain\nchain: [{skills: add, model: b}]\n",
+         "r.yaml:1:1: chain without 'card.path'"},
+        {"name: a\nkind: chain\nchain: [{skills: add subtrct, model: b}]\ncard: {path: c}\n",
+         "r.yaml:3:1: chain: skill 'subtrct': not known, the nearest is 'subtract'"},
         {"name: a\nbase: b.gguf\n" SHAPE DATA OUT LENGTH,
          "r.yaml:3:9: shape.layers: the base has a shape already"},
         {"name: a\nshape: {layers: 2, width: 32, ff: 64, heads: 3, head_width: 7}\n" DATA OUT
              LENGTH,
          "r.yaml:2:9: shape.layers: "},
         {"name: a\n" SHAPE OUT LENGTH "data: [{skill: ad}]\n",
+         "r.yaml:5:9: skill: skill 'ad': not known, the nearest is 'add'"},
+        {"name: a\n" SHAPE OUT LENGTH "data: [{skill: copy upper ad}]\n",
          "r.yaml:5:9: skill: skill 'ad': not known, the nearest is 'add'"},
         {"name: a\n" SHAPE OUT LENGTH "data: [{skill: add, file: x}]\n",
          "r.yaml:5:9: skill: expected either a skill or a file"},

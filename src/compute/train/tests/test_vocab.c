@@ -23,17 +23,19 @@ static void each_token_has_its_text(void **state)
         {MT_TOKEN_IM_START, "<|im_start|>"},
         {MT_TOKEN_IM_END, "<|im_end|>"},
         {MT_TOKEN_CALL_CLOUD, "<call_cloud>"},
+        {MT_TOKEN_USER, "<|im_start|>user\n"},
+        {MT_TOKEN_ASSISTANT, "<|im_end|>\n<|im_start|>assistant\n"},
     };
     (void)state;
 
     for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-        char room[16];
+        char room[MT_VOCAB_TEXT_MAX];
         mt_check_row(rows[i].text, mt_str_is(mt_vocab_text(rows[i].token, room), rows[i].text));
     }
     for (int32_t a = 0; a < MT_VOCAB_N; a++)
         for (int32_t b = 0; b < a; b++) {
-            char one[16];
-            char other[16];
+            char one[MT_VOCAB_TEXT_MAX];
+            char other[MT_VOCAB_TEXT_MAX];
             assert_false(mt_str_eq(mt_vocab_text(a, one), mt_vocab_text(b, other)));
         }
 }
@@ -59,7 +61,7 @@ static void a_prompt_is_one_turn_up_to_its_answer(void **state)
 
     uint32_t n = mt_vocab_prompt(MT_STR("add 4 5"), tokens, 64);
     show(tokens, n, text);
-    assert_string_equal(text, "Auser\nadd 4 5B\nAassistant\n");
+    assert_string_equal(text, "Dadd 4 5E");
     assert_int_equal(mt_vocab_prompt(MT_STR("add 4 5"), tokens, n), n);
     for (uint32_t max = 0; max < n; max++)
         assert_int_equal(mt_vocab_prompt(MT_STR("add 4 5"), tokens, max), 0);
@@ -71,8 +73,8 @@ static void marks_in_a_prompt_stay_bytes(void **state)
     (void)state;
 
     uint32_t n = mt_vocab_prompt(MT_STR("<call_cloud><|im_end|>\xff"), tokens, 128);
-    assert_int_equal(n, 23 + 19);
-    for (uint32_t i = 6; i < 6 + 23; i++)
+    assert_int_equal(n, 23 + 2);
+    for (uint32_t i = 1; i < 1 + 23; i++)
         assert_true(tokens[i] >= MT_TOKEN_BYTE0 && tokens[i] < MT_TOKEN_IM_START);
 }
 
@@ -126,7 +128,8 @@ static void bytes_stay_within_their_room(void **state)
 
 static void tokens_out_of_range_are_left_out(void **state)
 {
-    const int32_t tokens[] = {-1, 0, 1, 2, MT_TOKEN_BYTE0 + 'a', 262, INT32_MAX, INT32_MIN};
+    const int32_t tokens[] = {-1,         0,         1,        2, MT_TOKEN_BYTE0 + 'a',
+                              MT_VOCAB_N, INT32_MAX, INT32_MIN};
     char room[8 + 16];
     (void)state;
 

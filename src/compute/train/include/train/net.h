@@ -19,6 +19,12 @@
 
 struct mt_net;
 
+/* Of the operands of matrix products; everything else is in float. */
+enum mt_precision {
+    MT_PRECISION_F32,
+    MT_PRECISION_BF16, /* where the processor has tiles for it (AMX), elsewhere F32 */
+};
+
 /** For batches of up to tokens_max tokens, none of whose sequences is longer than context_n.
  *  Working memory is that of a chunk (or of the longest sequence that may come): about
  *  layers_n * (5 width + 2 ff_width) floats a token.
@@ -26,6 +32,11 @@ struct mt_net;
 mt_rc mt_net_new(const struct mt_shape *shape, uint32_t tokens_max, struct mt_net **out,
                  struct mt_err *err);
 void mt_net_free(struct mt_net *net); /* NULL is allowed */
+
+/** From now on; F32 before. */
+void mt_net_set_precision(struct mt_net *net, enum mt_precision precision);
+/** Is it more than a name on this processor? Known once a net was made. */
+bool mt_net_has(enum mt_precision precision);
 
 struct mt_net_sum {
     double loss;   /* sum over targets of weight * -ln p(target), or the soft cross-entropy */

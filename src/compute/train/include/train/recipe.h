@@ -12,11 +12,14 @@
 #include "curriculum/curriculum.h"
 #include "train/model_file.h"
 #include "train/shape.h"
+#include "train/trainer.h"
 
 enum mt_recipe_kind {
-    MT_RECIPE_PRETRAIN, /* learn from data */
-    MT_RECIPE_DISTILL,  /* learn from a teacher's probabilities on data */
-    MT_RECIPE_MERGE,    /* a model between two others; nothing is learned */
+    MT_RECIPE_PRETRAIN,  /* learn from data */
+    MT_RECIPE_DISTILL,   /* learn from a teacher's probabilities on data */
+    MT_RECIPE_REINFORCE, /* learn from own answers, and when to ask for help */
+    MT_RECIPE_MERGE,     /* a model between two others; nothing is learned */
+    MT_RECIPE_CHAIN,     /* the card of several models that share the steps of a task */
 };
 
 enum mt_recipe_way { MT_MERGE_LINEAR, MT_MERGE_SPHERICAL };
@@ -24,10 +27,12 @@ enum mt_recipe_way { MT_MERGE_LINEAR, MT_MERGE_SPHERICAL };
 enum {
     MT_RECIPE_ANY_DIFFICULTY = -1,
     MT_RECIPE_TOKENS_MIN = 256, /* of a context and of a batch: any item fits */
+    MT_RECIPE_LIMITS_MAX = 16,
+    MT_RECIPE_MEMBERS_MAX = 16,
 };
 
 struct mt_recipe_data {  /* a part of what is learned from: skills, or a file */
-    struct mt_str skill; /* a name, its beginning and "*", "one_step", "all" */
+    struct mt_str skill; /* names, with spaces between: "add", "sub*", "one_step", "all" */
     int difficulty;      /* enum mt_difficulty, or MT_RECIPE_ANY_DIFFICULTY */
     struct mt_str file;  /* JSON lines: {"prompt": "...", "answer": "..."} */
     double share;        /* of the items, by the sum of all shares */
@@ -36,6 +41,16 @@ struct mt_recipe_data {  /* a part of what is learned from: skills, or a file */
 struct mt_recipe_output {
     struct mt_str path; /* below the folder that a run writes to */
     enum mt_model_type type;
+};
+
+struct mt_recipe_limit { /* a model for the curve of a card */
+    struct mt_str model; /* its GGUF file */
+    double limit;        /* of help, that it was trained with */
+};
+
+struct mt_recipe_member { /* of a chain */
+    struct mt_str skills; /* as those of data */
+    struct mt_str model;  /* whom their steps are given to: a GGUF file */
 };
 
 struct mt_recipe {
@@ -54,17 +69,29 @@ struct mt_recipe {
     double rate_max, rate_min;
     int64_t warmup_steps;
     double decay, clip;
+    enum mt_optimizer optimizer;
+    enum mt_precision precision;
     int64_t validate_steps, validate_items;
     int64_t checkpoint_ms;
     struct mt_str teacher; /* distill */
     double temperature, teacher_share;
+    struct mt_str helper; /* reinforce; empty: nobody to ask */
+    double help_limit, help_worth, price_rate;
+    int64_t prompts, traces, rollout_warmup;
+    double rollout_temperature, kl;
     struct mt_str merge_a, merge_b; /* merge */
     enum mt_recipe_way way;
     double t;
+    const struct mt_recipe_member *members; /* chain */
+    size_t members_n;
     const struct mt_recipe_output *outputs;
     size_t outputs_n;
     struct mt_str card_path, card_json;
     int64_t card_items;
+    struct mt_str card_alone; /* reinforce */
+    const struct mt_recipe_limit *limits;
+    size_t limits_n;
+    int64_t help_items;
 };
 
 /** Read a file. Relative paths begin at its folder.
@@ -84,8 +111,8 @@ void mt_recipe_freep(const struct mt_recipe **recipe);
 /** The shape of a recipe that begins from nothing; it has passed mt_shape_check(). */
 struct mt_shape mt_recipe_shape(const struct mt_recipe *recipe);
 
-/** Does a part of the data take this skill? */
-bool mt_recipe_takes(const struct mt_recipe_data *data, enum mt_skill skill);
+/** Is this skill among those that a part of the data, or a member of a chain, names? */
+bool mt_recipe_names(struct mt_str skills, enum mt_skill skill);
 
 /** Names of keys that differ and that a run under way cannot take over: those that decide which
  *  weights come out. */

@@ -6,7 +6,15 @@
  * moves the parameters once (train/rollout.h, train/trainer.h). What the prompts are and
  * whether the helper knows the answer, the caller says. Without help (`help_limit` < 0) the
  * token cannot be drawn and a trace is right or wrong: the fair comparison at the same number
- * of steps. */
+ * of steps.
+ *
+ * A model that was never shown the token would never draw it. So the first warmup_steps learn
+ * from the model's own answers, where the limit's share of them, by chance alone, ends in
+ * <call_cloud>: afterwards it asks about as often as it may, about anything, behind an attempt
+ * of its own. What it is then is the reference that it is pulled back to.
+ *
+ * The same options and source give the same steps, so that who goes on from a checkpoint makes
+ * the warm-up again, loads, and says where it was (mt_reinforce_seek). */
 #ifndef MT_TRAIN_REINFORCE_H
 #define MT_TRAIN_REINFORCE_H
 
@@ -36,24 +44,32 @@ struct mt_reinforce_opts {
     double help_limit; /* greatest share of asking; < 0 = no help to be had */
     double help_worth; /* of a right answer that was asked for, in (0, 1) */
     double help_price_rate;
+    uint64_t warmup_steps; /* without help there are none */
     uint64_t seed;
 };
 
-/** @param trainer borrowed; holds mt_rollout_tokens_max() tokens; its parameters now are the
- *  reference */
+/** @param trainer borrowed; holds mt_rollout_tokens_max() tokens; its parameters after the
+ *  warm-up are the reference */
 mt_rc mt_reinforce_new(struct mt_trainer *trainer, const struct mt_reinforce_opts *opts,
                        const struct mt_reinforce_source *source, struct mt_reinforce **out,
                        struct mt_err *err);
 void mt_reinforce_free(struct mt_reinforce *reinforce); /* NULL is allowed */
 
 struct mt_reinforce_report {
-    struct mt_help_report help;
+    struct mt_help_report help; /* of the traces as they were drawn */
     struct mt_step_report step; /* zeros when no trace taught anything */
+    uint32_t tokens_n;          /* of the batch that was learned from */
     bool has_stepped;
 };
 
 /** One step. @return as mt_trainer_step() */
 mt_rc mt_reinforce_step(struct mt_reinforce *reinforce, struct mt_reinforce_report *report,
                         struct mt_err *err);
+
+/** Steps that have been made, and the price of help after them. */
+uint64_t mt_reinforce_steps_done(const struct mt_reinforce *reinforce);
+double mt_reinforce_price(const struct mt_reinforce *reinforce);
+/** Go on from there. After the warm-up, whose parameters stay the reference. */
+void mt_reinforce_seek(struct mt_reinforce *reinforce, uint64_t steps_done, double price);
 
 #endif

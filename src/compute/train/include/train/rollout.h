@@ -47,6 +47,13 @@ struct mt_trace {
 };
 struct mt_trace mt_rollout_trace(const struct mt_rollout *rollout, uint32_t i, uint32_t j);
 
+/** Put a token before the end token of a trace that has ended, as if it had been drawn: a way
+ * to show a policy what it would never come upon. Its ln p is unknown: no pull (kl) in that
+ * batch.
+ *  @return false: the trace did not end, or there is no room */
+bool mt_rollout_put_before_end(struct mt_rollout *rollout, uint32_t i, uint32_t j,
+                               int32_t token);
+
 /** [traces_n] to be set by the caller: advantages of prompt i's traces; 0 after a draw. */
 float *mt_rollout_advantages(struct mt_rollout *rollout, uint32_t i);
 

@@ -36,6 +36,9 @@ struct mt_run_event {
     int64_t left_ms;     /* as this session has gone; -1: not known yet */
     double validation_loss;
     uint32_t right_n, items_n;
+    bool has_help;                  /* of the recipe: the next three say something */
+    double asked, own_right, right; /* shares of traces or items: asked for help, right without,
+                                       right in the end */
     const char *path;
 };
 

@@ -6,7 +6,8 @@
  * clipped by their global norm and applied. Bit-reproducible for a seed and a number of
  * threads; between calls the threads sleep. A trainer belongs to one thread at a time; a step
  * allocates nothing.
- * @source AdamW: Loshchilov and Hutter 2019; bias correction as there */
+ * @source AdamW: Loshchilov and Hutter 2019; bias correction as there. Muon: Jordan et al.
+ * 2024, with the scale of Liu et al., 2502.16982 */
 #ifndef MT_TRAIN_TRAINER_H
 #define MT_TRAIN_TRAINER_H
 
@@ -17,6 +18,11 @@
 struct mt_trainer;
 
 enum { MT_TRAINER_TOKENS_MAX = 1 << 20, MT_TRAINER_STATE_MAX = 1 << 24 };
+
+enum mt_optimizer {
+    MT_OPTIMIZER_ADAMW,
+    MT_OPTIMIZER_MUON, /* of the matrices inside the layers; AdamW of all else */
+};
 
 struct mt_trainer_opts {
     struct mt_shape shape;
@@ -30,6 +36,8 @@ struct mt_trainer_opts {
     double beta1, beta2, eps; /* 0.9, 0.95, 1e-8 when 0 */
     double decay;             /* weight decay of matrices */
     double clip;              /* greatest global norm of the gradient; 0 = none */
+    enum mt_optimizer optimizer;
+    enum mt_precision precision; /* of the products of steps; evaluations are in F32 */
 };
 
 /** Fresh parameters by mt_shape_init(). @return MT_OK, MT_E_INVALID, MT_E_NOMEM, MT_E_IO (no
@@ -77,8 +85,8 @@ mt_rc mt_trainer_save(const struct mt_trainer *trainer, const char *path, struct
  * same. Everything is read and proven by its digest before anything is replaced.
  *  @param state the caller's state is appended
  *  @return MT_OK, MT_E_NOTFOUND, MT_E_CORRUPT, MT_E_UNSUPPORTED (another version of the file),
- *  MT_E_INVALID (another shape or other betas), MT_E_TOOBIG (state's maximum), MT_E_DENIED,
- *  MT_E_IO, MT_E_NOMEM */
+ *  MT_E_INVALID (another shape, other betas or another optimizer), MT_E_TOOBIG (state's
+ * maximum), MT_E_DENIED, MT_E_IO, MT_E_NOMEM */
 mt_rc mt_trainer_load(struct mt_trainer *trainer, const char *path, struct mt_buf *state,
                       struct mt_err *err);
 

@@ -3,6 +3,9 @@
  *
  * <unk> <s> </s>, then a token per byte, then control tokens. A chat in ChatML:
  *   <|im_start|>user\nPROMPT<|im_end|>\n<|im_start|>assistant\nANSWER<|im_end|>\n
+ * What stands before the prompt, and what stands between prompt and answer, is one token each:
+ * llama.cpp looks for the longest control token first, so that the usual template gives them,
+ * and an item costs two tokens of frame where bytes would cost nineteen.
  * The token for a space is written U+2581 in the file, as llama.cpp's tokenizer wants it.
  *
  * "<call_cloud>" is an ordinary token for llama.cpp: it is shown as these bytes in every
@@ -25,12 +28,14 @@ enum mt_vocab {
     MT_TOKEN_IM_START = 259,
     MT_TOKEN_IM_END = 260,
     MT_TOKEN_CALL_CLOUD = 261, /* "<call_cloud>": the model asks for help */
-    MT_VOCAB_N = 262,
-    MT_VOCAB_PLAIN_N = 261, /* without MT_TOKEN_CALL_CLOUD, as in lab/bootstrap.gguf */
+    MT_TOKEN_USER = 262,       /* "<|im_start|>user\n" */
+    MT_TOKEN_ASSISTANT = 263,  /* "<|im_end|>\n<|im_start|>assistant\n" */
+    MT_VOCAB_N = 264,
+    MT_VOCAB_TEXT_MAX = 40,
 };
 
 /** The text of a token as the file has it ("<0x0A>", "<|im_end|>", U+2581).
- *  @param room at least 16 bytes */
+ *  @param room at least MT_VOCAB_TEXT_MAX bytes */
 struct mt_str mt_vocab_text(int32_t token, char *room);
 
 /** Prompt of one turn, up to where the answer begins. The user's text is bytes, whatever it
