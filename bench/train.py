@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training steps beside PyTorch's: the same shapes, batch and optimiser, interleaved in one run.
 
-Rounds go sgemm, motet, torch for each shape. Figures are medians with the smallest and largest;
-ratios are medians of the ratios within a round. Written to bench/results/train.json."""
+Rounds go sgemm, motet, torch for each shape, in float and then in bfloat16 (torch's autocast).
+Figures are medians with the smallest and largest; ratios are medians of the ratios within a round.
+The bars are for float. Written to bench/results/train.json."""
 
 import argparse
 import datetime
@@ -21,10 +22,11 @@ PYTHON = "/usr/bin/python3"  # the one that Debian packages are installed for
 
 # layers, width, ff, heads, kv heads, head width, vocabulary; sequences and length of the batch
 SHAPES = {
-    "pico": ((2, 64, 176, 2, 2, 32, 262), (64, 64)),
-    "nano": ((4, 128, 352, 4, 2, 32, 262), (64, 64)),
-    "mini": ((4, 256, 704, 8, 4, 32, 262), (64, 64)),
+    "pico": ((2, 64, 176, 2, 2, 32, 264), (64, 64)),
+    "nano": ((4, 128, 352, 4, 2, 32, 264), (64, 64)),
+    "mini": ((5, 192, 512, 6, 3, 32, 264), (64, 64)),
 }
+PRECISIONS = ("f32", "bf16")
 RATIO_BARS = {"pico": 2.5, "nano": 1.5, "mini": 1.1}
 SGEMM_BAR = 0.70
 
@@ -51,31 +53,43 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def measure(name, threads, seconds, rounds):
+def measure_round(name, threads, seconds, precision, sgemm, rows):
     model, batch = SHAPES[name]
-    rows = {"sgemm": [], "motet": [], "torch": [], "share": [], "ratio": []}
-    for number in range(rounds):
-        sgemm = run(TOOL, "sgemm", threads)["sgemm_flops"]
-        ours = run(TOOL, *model, *batch, threads, seconds)
-        peer = run(PYTHON, os.path.join(BENCH, "train_torch.py"), *model, *batch, threads,
-                   seconds)
-        if ours["params"] != peer["params"]:
-            sys.exit(f"train.py: {name}: {ours['params']} parameters beside {peer['params']}")
-        rows["sgemm"].append(sgemm)
-        rows["motet"].append(ours["tokens_per_s"])
-        rows["torch"].append(peer["tokens_per_s"])
-        rows["share"].append(ours["flops"] / sgemm)
-        rows["ratio"].append(ours["tokens_per_s"] / peer["tokens_per_s"])
-        print(f"round {number + 1}/{rounds}  {name:5} {ours['tokens_per_s']:9.0f} tokens/s, torch "
-              f"{peer['tokens_per_s']:9.0f}, {100 * rows['share'][-1]:.0f} % of sgemm", flush=True)
-    return {"params": ours["params"], "sequences": batch[0], "length": batch[1],
-            "torch_version": peer["version"], **{k: spread(v) for k, v in rows.items()}}
+    args = (*model, *batch, threads, seconds, precision)
+    ours = run(TOOL, *args)
+    peer = run(PYTHON, os.path.join(BENCH, "train_torch.py"), *args)
+    if ours["params"] != peer["params"]:
+        sys.exit(f"train.py: {name}: {ours['params']} parameters beside {peer['params']}")
+    rows["motet"].append(ours["tokens_per_s"])
+    rows["torch"].append(peer["tokens_per_s"])
+    rows["share"].append(ours["flops"] / sgemm)
+    rows["ratio"].append(ours["tokens_per_s"] / peer["tokens_per_s"])
+    print(f"{name:5} {precision:4} {ours['tokens_per_s']:9.0f} tokens/s, torch "
+          f"{peer['tokens_per_s']:9.0f}, {100 * rows['share'][-1]:.0f} % of sgemm", flush=True)
+    return ours, peer
+
+
+def measure(name, threads, seconds, rounds):
+    rows = {p: {"motet": [], "torch": [], "share": [], "ratio": []} for p in PRECISIONS}
+    rates = []
+    out = {"sequences": SHAPES[name][1][0], "length": SHAPES[name][1][1]}
+    for _ in range(rounds):
+        rates.append(run(TOOL, "sgemm", threads)["sgemm_flops"])
+        for precision in PRECISIONS:
+            ours, peer = measure_round(name, threads, seconds, precision, rates[-1],
+                                       rows[precision])
+            out["params"], out["torch_version"] = ours["params"], peer["version"]
+            out.setdefault("computed_as_said", {})[precision] = ours["has_precision"]
+    out["sgemm"] = spread(rates)
+    for precision in PRECISIONS:
+        out[precision] = {k: spread(v) for k, v in rows[precision].items()}
+    return out
 
 
 def verdicts(results):
-    yield ("mini: share of the sgemm rate", results["mini"]["share"]["median"], SGEMM_BAR)
+    yield ("mini: share of the sgemm rate", results["mini"]["f32"]["share"]["median"], SGEMM_BAR)
     for name, bar in RATIO_BARS.items():
-        yield (f"{name}: tokens/s, times PyTorch's", results[name]["ratio"]["median"], bar)
+        yield (f"{name}: tokens/s, times PyTorch's", results[name]["f32"]["ratio"]["median"], bar)
 
 
 def main():

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* train_bench LAYERS WIDTH FF HEADS KV_HEADS HEAD_WIDTH VOCAB SEQUENCES LENGTH THREADS SECONDS:
- * training steps (forward, backward, clipping, AdamW) on a batch of SEQUENCES x LENGTH random
- * tokens with a loss on every one, for SECONDS. Prints one line of JSON. With "sgemm THREADS"
- * alone: the machine's rate of large matrix products. */
+/* train_bench LAYERS WIDTH FF HEADS KV_HEADS HEAD_WIDTH VOCAB SEQUENCES LENGTH THREADS SECONDS
+ * f32|bf16: training steps (forward, backward, clipping, AdamW) on a batch of SEQUENCES x
+ * LENGTH random tokens with a loss on every one, for SECONDS. Prints one line of JSON. With
+ * "sgemm THREADS" alone: the machine's rate of large matrix products. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,10 +75,11 @@ int main(int argc, char **argv)
         printf("{\"sgemm_flops\": %.6g}\n", mt_net_sgemm_rate(number(argv, 2)));
         return 0;
     }
-    if (argc != 12)
+    if (argc != 13 || (strcmp(argv[12], "f32") != 0 && strcmp(argv[12], "bf16") != 0))
         die("usage: train_bench LAYERS WIDTH FF HEADS KV_HEADS HEAD_WIDTH VOCAB SEQUENCES "
-            "LENGTH "
-            "THREADS SECONDS");
+            "LENGTH THREADS SECONDS f32|bf16");
+    enum mt_precision precision =
+        strcmp(argv[12], "bf16") == 0 ? MT_PRECISION_BF16 : MT_PRECISION_F32;
     fill(&batch, number(argv, 8), number(argv, 9), number(argv, 7));
     const struct mt_trainer_opts opts = {
         .shape = {.vocab_n = number(argv, 7),
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
         .steps = 1000,
         .decay = 0.1,
         .clip = 1,
+        .precision = precision,
     };
 
     if (mt_trainer_new(&opts, &trainer, &err) != MT_OK)
@@ -116,9 +118,11 @@ int main(int argc, char **argv)
             die(err.text);
     double rate = (double)steps * batch.tokens_n / (now_s() - began);
 
-    printf("{\"params\": %llu, \"tokens_per_s\": %.6g, \"flops\": %.6g, \"steps\": %llu}\n",
+    printf("{\"params\": %llu, \"tokens_per_s\": %.6g, \"flops\": %.6g, \"steps\": %llu, "
+           "\"has_precision\": %s}\n",
            (unsigned long long)mt_shape_params_n(&opts.shape), rate,
-           rate * mt_shape_step_flops(&opts.shape, number(argv, 9)), (unsigned long long)steps);
+           rate * mt_shape_step_flops(&opts.shape, number(argv, 9)), (unsigned long long)steps,
+           mt_net_has(precision) ? "true" : "false");
     mt_trainer_free(trainer);
     return 0;
 }

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The peer of train_bench: the same model, batch and optimiser in PyTorch (eager, as people write
-it), same arguments, same line of JSON. Its loss on a model with copied weights is checked against
-motet's by tests, so that both do the same work."""
+it), same arguments, same line of JSON; bf16 is its autocast."""
 
 import json
 import math
@@ -83,7 +82,8 @@ class Model(torch.nn.Module):
 
 
 def main():
-    numbers = [int(a) for a in sys.argv[1:]]
+    numbers = [int(a) for a in sys.argv[1:-1]]
+    is_bf16 = sys.argv[-1] == "bf16"
     layers, width, ff, heads, kv_heads, head_width, vocab, sequences, length, threads, seconds = \
         numbers
     torch.set_num_threads(threads)
@@ -96,7 +96,9 @@ def main():
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(model(tokens).view(-1, vocab), targets.view(-1))
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+            logits = model(tokens)
+        loss = F.cross_entropy(logits.float().view(-1, vocab), targets.view(-1))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

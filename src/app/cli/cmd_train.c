@@ -7,8 +7,10 @@
 #include "cli.h"
 #include "commands.h"
 #include "system/env.h"
+#include "train/attempt.h"
 #include "train/card.h"
 #include "train/run.h"
+#include "train/versus.h"
 #include "wire/json_writer.h"
 
 enum { LINE_MAX_BYTES = 16 * 1024, SHOW_EVERY_MS = 250, JSON_EVERY_MS = 1000, BESIDE = 128 };
@@ -330,6 +332,53 @@ static mt_rc print_card(struct cli *cli, const struct cli_args *args, const char
     return cli_put(cli, &out, err);
 }
 
+/* A model of the lab and who lets it answer. */
+struct asked {
+    struct mt_str name;
+    float *params;
+    struct mt_attempter *attempter;
+};
+
+static void asked_fini(struct asked *asked)
+{
+    mt_attempter_free(asked->attempter);
+    mt_free(asked->params);
+}
+
+static mt_rc asked_init(struct asked *asked, const char *path, const char *library_dir,
+                        struct mt_err *err)
+{
+    struct mt_shape shape;
+
+    asked->name = model_name(mt_str_of(path));
+    MT_TRY(mt_model_read(path, &shape, &asked->params, library_dir, err));
+    return mt_attempter_new(&shape, asked->params, &asked->attempter, err);
+}
+
+static mt_rc print_versus(struct cli *cli, const struct cli_args *args, const char *library_dir,
+                          struct mt_err *err)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf out = MT_BUF_INIT(CLI_TABLE_MAX);
+    MT_CLEANUP(asked_fini) struct asked a = {.params = NULL};
+    MT_CLEANUP(asked_fini) struct asked b = {.params = NULL};
+    MT_CLEANUP(mt_freep) struct mt_versus *versus = mt_alloc(1, sizeof *versus);
+    int64_t items_n = MT_EXAM_ITEMS;
+
+    if (versus == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "train");
+    MT_TRY(count_of(args, "items", MT_EXAM_ITEMS_MAX, &items_n, err));
+    MT_TRY(asked_init(&a, cli_value(args, "card"), library_dir, err));
+    MT_TRY(asked_init(&b, cli_value(args, "against"), library_dir, err));
+    versus->a = a.name;
+    versus->b = b.name;
+    MT_TRY(mt_versus_ask(versus, a.attempter, b.attempter, (uint32_t)items_n, err));
+    if (cli_has(args, "json"))
+        mt_versus_json(versus, &out);
+    else
+        mt_versus_markdown(versus, &out);
+    return cli_put(cli, &out, err);
+}
+
 /* ------------------------------------------------------------------ the command */
 
 static mt_rc explain(struct cli *cli, const struct cli_args *args, struct mt_err *err)
@@ -353,6 +402,8 @@ static mt_rc check_args(const struct cli_args *args, struct mt_err *err)
                        "train: expected --recipe FILE, --card FILE or --explain");
     if (args->rest_n > 0 && !is_explain)
         return MT_FAIL(err, MT_E_INVALID, "train: unexpected '%s'", args->rest[0]);
+    if (cli_has(args, "against") && !cli_has(args, "card"))
+        return MT_FAIL(err, MT_E_INVALID, "train: expected --card FILE with --against");
     if (cli_has(args, "resume") && cli_has(args, "fresh"))
         return MT_FAIL(err, MT_E_INVALID, "train: expected --resume or --fresh, not both");
     return MT_OK;
@@ -374,6 +425,8 @@ static mt_rc run(struct cli *cli, const struct cli_args *args, struct mt_err *er
         if (library_dir == NULL)
             return MT_FAIL(err, MT_E_NOMEM, "train");
     }
+    if (cli_has(args, "against"))
+        return print_versus(cli, args, library_dir, err);
     if (cli_has(args, "card"))
         return print_card(cli, args, library_dir, err);
     threads_n = config->threads;
@@ -397,6 +450,7 @@ static const struct cli_opt opts[] = {
     {"fresh", 0, NULL, "begin anew, over a checkpoint that is there"},
     {"threads", 't', "N", "threads that compute; without it one per core"},
     {"card", 0, "MODEL", "measure a model of the lab and print its card"},
+    {"against", 0, "MODEL", "card: compare with this one on the same items"},
     {"items", 'n', "N", "card: items for each skill and difficulty (200)"},
     {"explain", 'e', NULL, "print the keys of recipes, or all about the one named"},
     {"markdown", 0, NULL, "explain: the whole reference page"},

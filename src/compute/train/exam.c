@@ -8,7 +8,6 @@ enum { DRAWS_PER_ITEM = 4 }; /* more draws than that hardly find another prompt 
 
 struct sheet {
     struct mt_item *items;
-    uint64_t *marks; /* of their prompts */
     struct mt_str *prompts;
     struct mt_answer *answers;
     uint32_t n;
@@ -17,53 +16,58 @@ struct sheet {
 static void free_sheet(struct sheet *sheet)
 {
     mt_free(sheet->items);
-    mt_free(sheet->marks);
     mt_free(sheet->prompts);
     mt_free(sheet->answers);
 }
 
-static mt_rc new_sheet(uint32_t n, struct sheet *sheet, struct mt_err *err)
+static uint32_t wanted_n(const struct mt_exam *exam)
 {
-    sheet->items = mt_alloc(n, sizeof *sheet->items);
-    sheet->marks = mt_alloc(n, sizeof *sheet->marks);
-    sheet->prompts = mt_alloc(n, sizeof *sheet->prompts);
-    sheet->answers = mt_alloc(n, sizeof *sheet->answers);
-    if (sheet->items == NULL || sheet->marks == NULL || sheet->prompts == NULL ||
-        sheet->answers == NULL)
-        return MT_FAIL(err, MT_E_NOMEM, "exam of %u items", n);
-    return MT_OK;
+    uint32_t n = exam->items_n > 0 ? exam->items_n : MT_EXAM_ITEMS;
+
+    MT_ASSERT(n <= MT_EXAM_ITEMS_MAX);
+    return n;
 }
 
-static bool has_mark(const struct sheet *sheet, uint64_t mark)
+static bool has_mark(const uint64_t *marks, uint32_t n, uint64_t mark)
 {
-    for (uint32_t i = 0; i < sheet->n; i++) {
-        if (sheet->marks[i] == mark)
+    for (uint32_t i = 0; i < n; i++) {
+        if (marks[i] == mark)
             return true;
     }
     return false;
 }
 
-static void fill_sheet(const struct mt_exam *exam, uint32_t n, struct sheet *sheet)
+mt_rc mt_exam_write(const struct mt_exam *exam, struct mt_item *items, uint32_t *n,
+                    struct mt_err *err)
 {
-    for (uint64_t seed = 0; sheet->n < n && seed < (uint64_t)n * DRAWS_PER_ITEM; seed++) {
-        struct mt_item *item = &sheet->items[sheet->n];
-        mt_item_make(exam->skill, exam->difficulty, exam->split, seed, item);
-        uint64_t mark = mt_str_hash(mt_str_of(item->prompt), 0);
-        if (has_mark(sheet, mark))
-            continue;
-        sheet->marks[sheet->n] = mark;
-        sheet->prompts[sheet->n] = mt_str_of(item->prompt);
-        sheet->n++;
+    uint32_t wanted = wanted_n(exam);
+    MT_CLEANUP(mt_freep) uint64_t *marks = mt_alloc(wanted, sizeof *marks); /* of prompts */
+    uint32_t found = 0;
+
+    if (marks == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "exam of %u items", wanted);
+    for (uint64_t seed = 0; found < wanted && seed < (uint64_t)wanted * DRAWS_PER_ITEM;
+         seed++) {
+        mt_item_make(exam->skill, exam->difficulty, exam->split, seed, &items[found]);
+        marks[found] = mt_str_hash(mt_str_of(items[found].prompt), 0);
+        found += !has_mark(marks, found, marks[found]);
     }
+    *n = found;
+    return MT_OK;
 }
 
 static mt_rc write_sheet(const struct mt_exam *exam, struct sheet *sheet, struct mt_err *err)
 {
-    uint32_t n = exam->items_n > 0 ? exam->items_n : MT_EXAM_ITEMS;
+    uint32_t n = wanted_n(exam);
 
-    MT_ASSERT(n <= MT_EXAM_ITEMS_MAX);
-    MT_TRY(new_sheet(n, sheet, err));
-    fill_sheet(exam, n, sheet);
+    sheet->items = mt_alloc(n, sizeof *sheet->items);
+    sheet->prompts = mt_alloc(n, sizeof *sheet->prompts);
+    sheet->answers = mt_alloc(n, sizeof *sheet->answers);
+    if (sheet->items == NULL || sheet->prompts == NULL || sheet->answers == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "exam of %u items", n);
+    MT_TRY(mt_exam_write(exam, sheet->items, &sheet->n, err));
+    for (uint32_t i = 0; i < sheet->n; i++)
+        sheet->prompts[i] = mt_str_of(sheet->items[i].prompt);
     return MT_OK;
 }
 

@@ -4,11 +4,21 @@
 #include <math.h>
 #include <string.h>
 
+/* How much dearer one question becomes in the very batch in which all was asked about, where
+ * nothing should have been. The slow price alone would come too late: a model that always asks
+ * has no other trace left to learn from. */
+static const double price_now = 2;
+
+static double clamp(double x, double low, double high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
 static double reward_of(const struct mt_help *help, const struct mt_help_group *group,
                         const struct mt_help_trace *trace)
 {
     if (trace->asked)
-        return group->is_helper_right ? help->worth - help->price : 0;
+        return (group->is_helper_right ? help->worth : 0) - help->price;
     return trace->is_right ? 1 : 0;
 }
 
@@ -81,7 +91,6 @@ static void count(const struct mt_help_group *groups, uint32_t groups_n,
     for (uint32_t i = 0; i < groups_n; i++) {
         const struct mt_help_group *group = &groups[i];
 
-        report->kept_n += group->is_kept;
         traces_n += group->traces_n;
         for (uint32_t j = 0; j < group->traces_n; j++) {
             const struct mt_help_trace *trace = &group->traces[j];
@@ -98,20 +107,31 @@ static void count(const struct mt_help_group *groups, uint32_t groups_n,
     report->right = (double)right_n / (double)traces_n;
 }
 
+/* The price that holds within this batch. */
+static struct mt_help priced(const struct mt_help *help, double asked)
+{
+    struct mt_help now = *help;
+
+    now.price = clamp(help->price + price_now * (asked - help->limit), 0, 1 + help->worth);
+    return now;
+}
+
 void mt_help_judge(struct mt_help *help, struct mt_help_group *groups, uint32_t groups_n,
                    struct mt_help_report *report)
 {
     *report = (struct mt_help_report){0};
+    count(groups, groups_n, report);
+    const struct mt_help now = priced(help, report->asked);
+
     for (uint32_t i = 0; i < groups_n; i++) {
-        groups[i].is_kept = set_advantages(help, &groups[i]);
+        groups[i].is_kept = set_advantages(&now, &groups[i]);
         if (!groups[i].is_kept)
             leave_out(&groups[i]);
     }
-    filter(help, groups, groups_n);
-    count(groups, groups_n, report);
-
-    double price = help->price + help->price_rate * (report->asked - help->limit);
-
-    help->price = price < 0 ? 0 : price > help->worth ? help->worth : price;
+    filter(&now, groups, groups_n);
+    for (uint32_t i = 0; i < groups_n; i++)
+        report->kept_n += groups[i].is_kept;
+    help->price = clamp(help->price + help->price_rate * (report->asked - help->limit), 0,
+                        1 + help->worth);
     report->price = help->price;
 }

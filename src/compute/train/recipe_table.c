@@ -170,7 +170,7 @@ static const struct mt_settings_key root_keys[] = {
      .max = 1, .help = "greatest share of prompts about which help may be asked"},
     {"reinforce.help_worth", MT_SETTINGS_NUMBER, FIXED, AT(help_worth), .initial = "0.7",
      .max = 1, .help = "of a right answer that was asked for; one of its own is worth 1"},
-    {"reinforce.price_rate", MT_SETTINGS_NUMBER, FIXED, AT(price_rate), .initial = "0.02",
+    {"reinforce.price_rate", MT_SETTINGS_NUMBER, FIXED, AT(price_rate), .initial = "0.01",
      .max = 10, .help = "how fast asking becomes dearer while it is done above its limit"},
     {"reinforce.prompts", MT_SETTINGS_COUNT, FIXED, AT(prompts), .initial = "64", .min = 1,
      .max = 4096, .help = "of a step"},

@@ -104,7 +104,7 @@ static mt_rc take(const struct mt_json *root, struct mt_arena *arena,
     *out = (struct mt_run__state){(uint64_t)steps, (uint64_t)position, (uint64_t)tokens,
                                   spent_ms,        checksum,           0};
     memcpy(&out->price, &price_bits, sizeof price_bits);
-    if (!(out->price >= 0 && out->price <= 1))
+    if (!(out->price >= 0 && out->price <= 2))
         return MT_FAIL(err, MT_E_CORRUPT, "its state: a price of %g", out->price);
     return MT_OK;
 }

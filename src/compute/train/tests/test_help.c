@@ -102,6 +102,20 @@ static void the_report_counts_traces(void **state)
     assert_true(report.right == 3.0 / 8);
 }
 
+/* Whoever asks about all of it, where a tenth is allowed, earns less than by being wrong: the
+ * price is there in the very batch. */
+static void asking_far_too_much_is_worse_than_being_wrong(void **state)
+{
+    (void)state;
+    static const struct drawn drawn[] = {{"???w", true}, {"????", true}};
+    struct mt_help help = {.limit = 0.1, .worth = 0.5};
+    struct mt_help_group groups[GROUPS_MAX];
+    struct mt_help_report report;
+
+    judge(&help, drawn, 2, groups, &report);
+    assert_true(groups[0].advantages[3] > 0 && groups[0].advantages[0] < 0);
+}
+
 static void the_price_follows_what_is_asked(void **state)
 {
     (void)state;
@@ -113,7 +127,7 @@ static void the_price_follows_what_is_asked(void **state)
         {0, "????", 0.07}, /* 0.1 x (1 - 0.3) */
         {0, "wwww", 0},    /* never below nothing */
         {0.2, "wwww", 0.17},
-        {0.48, "????", 0.5}, /* never above what help is worth */
+        {1.48, "????", 1.5}, /* dearer than being wrong, and no more than that */
     };
 
     for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
@@ -217,6 +231,7 @@ int main(void)
         cmocka_unit_test(rewards_are_a_ladder),
         cmocka_unit_test(prompts_for_help_beyond_the_limit_are_left_out),
         cmocka_unit_test(the_report_counts_traces),
+        cmocka_unit_test(asking_far_too_much_is_worse_than_being_wrong),
         cmocka_unit_test(the_price_follows_what_is_asked),
         cmocka_unit_test(help_is_asked_where_it_pays_and_no_more_than_allowed),
     };

@@ -20,6 +20,13 @@ struct mt_score {
     uint32_t right_n;
 };
 
+/** The items of an exam.
+ *  @param items room for items_n, or for MT_EXAM_ITEMS when that is 0
+ *  @param n how many there are; no prompt is twice among them
+ *  @return MT_OK, MT_E_NOMEM */
+mt_rc mt_exam_write(const struct mt_exam *exam, struct mt_item *items, uint32_t *n,
+                    struct mt_err *err);
+
 /** The same items for everybody. @return MT_OK, MT_E_NOMEM */
 mt_rc mt_exam_ask(const struct mt_exam *exam, const struct mt_asker *asker,
                   struct mt_score *out, struct mt_err *err);

@@ -2,13 +2,15 @@
 /* train/help.h - what an answer is worth when the model may ask for help instead.
  *
  * For each prompt a group of traces is drawn; a trace answers, or asks. The reward is a ladder:
- * right without help 1, asked and the helper is right `worth` less the price, everything else
- * 0. The advantage is the reward less the mean of its group: a group in which all traces earned
- * the same teaches nothing. Two things hold the share of asking below its limit without the
- * model falling into "always" or "never":
+ * right without help 1, asked and the helper is right `worth`, everything else 0; of a trace
+ * that asked the price is taken off. The advantage is the reward less the mean of its group: a
+ * group in which all traces earned the same teaches nothing. Two things hold the share of
+ * asking below its limit without the model falling into "always" or "never":
  *
- * - a price for asking that grows while more is asked than allowed and falls to nothing while
- *   less is (a dual variable, one step of ascent per batch);
+ * - a price for asking: a slow part that grows while more is asked than allowed and falls while
+ *   less is (a dual variable, one step of ascent per batch), and a quick part in proportion to
+ *   how far the batch itself is from the limit. Where much too much is asked, asking is worse
+ *   than being wrong;
  * - of the prompts for which asking is the best that any trace did, at most the limit's share
  *   of the batch stays in it, in the order they came.
  *
@@ -28,7 +30,7 @@ struct mt_help {
     double limit;      /* greatest share of traces that may ask, 0..1 */
     double worth;      /* of a right answer that was asked for, in (0, 1) */
     double price_rate; /* step of the price per batch */
-    double price;      /* state: >= 0, at most `worth` */
+    double price;      /* state, the slow part: 0 to 1 + worth */
 };
 
 struct mt_help_trace {
