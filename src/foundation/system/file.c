@@ -147,6 +147,15 @@ mt_rc mt_file_write(const char *path, struct mt_str content, unsigned mode, stru
     return rc;
 }
 
+mt_rc mt_file_publish(const char *from, const char *path, unsigned mode, struct mt_err *err)
+{
+    MT_CLEANUP(mt_fd_closep) int fd = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return fail_io(err, "open", from);
+    return publish(fd, from, path, mode, err);
+}
+
 struct mt_draft {
     char *path;
     char *temp; /* a lock on it is held while fd is open */

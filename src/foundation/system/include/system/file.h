@@ -18,6 +18,11 @@ mt_rc mt_file_read(const char *path, size_t max, struct mt_buf *out, struct mt_e
  *  @return MT_OK, MT_E_DENIED, MT_E_NOTFOUND (no such folder), MT_E_IO ("disk full") */
 mt_rc mt_file_write(const char *path, struct mt_str content, unsigned mode, struct mt_err *err);
 
+/** Give a file that somebody else wrote, complete, its name: sync, rename within one disk, sync
+ *  the folder. Links are refused.
+ *  @return MT_OK, MT_E_NOTFOUND, MT_E_DENIED, MT_E_IO, MT_E_NOMEM */
+mt_rc mt_file_publish(const char *from, const char *path, unsigned mode, struct mt_err *err);
+
 /** A large file on its way: written in pieces to "PATH.part", which takes PATH's place when it
  *  is published. What a crash left there the next draft writes over. */
 struct mt_draft;
