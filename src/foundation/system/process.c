@@ -153,7 +153,8 @@ static mt_rc find_program(const struct mt_process_opts *opts, char out[PATH_MAX]
     while (!is_path && path.len > 0) {
         struct mt_str folder = mt_str_take(&path, ':');
         int n = snprintf(out, PATH_MAX, "%.*s/%s", MT_STR_ARG(folder), name);
-        if (folder.len > 0 && n > 0 && n < PATH_MAX && access(out, X_OK) == 0)
+        bool is_whole = folder.len > 0 && folder.at[0] == '/' && n > 0 && n < PATH_MAX;
+        if (is_whole && access(out, X_OK) == 0)
             return MT_OK;
     }
     return MT_FAIL(err, MT_E_NOTFOUND, "program '%s': not found in PATH", name);
