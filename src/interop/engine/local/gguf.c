@@ -228,6 +228,7 @@ static void note_text(struct mt_gguf *out, struct mt_str key, struct mt_str text
     } table[] = {
         {"general.architecture", offsetof(struct mt_gguf, architecture)},
         {"general.name", offsetof(struct mt_gguf, name)},
+        {"general.type", offsetof(struct mt_gguf, type)},
         {"general.license", offsetof(struct mt_gguf, licence)},
         {"tokenizer.ggml.model", offsetof(struct mt_gguf, tokenizer)},
         {"tokenizer.chat_template", offsetof(struct mt_gguf, chat_template)},

@@ -32,9 +32,9 @@ static mt_rc read_until(int fd, size_t want, struct mt_buf *head, struct mt_err 
 
 static mt_rc keep(struct mt_arena *arena, struct mt_gguf *gguf, struct mt_err *err)
 {
-    struct mt_str *const texts[] = {&gguf->architecture,  &gguf->name,
-                                    &gguf->licence,       &gguf->tokenizer,
-                                    &gguf->chat_template, &gguf->adapter_type};
+    struct mt_str *const texts[] = {
+        &gguf->architecture,  &gguf->name,         &gguf->licence, &gguf->tokenizer,
+        &gguf->chat_template, &gguf->adapter_type, &gguf->type};
 
     for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
         *texts[i] = mt_arena_str(arena, *texts[i]);

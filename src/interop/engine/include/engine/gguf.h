@@ -28,6 +28,7 @@ struct mt_gguf {
     struct mt_str quantization; /* "F16", "Q4_K_M"; empty if unknown */
     struct mt_str tokenizer;    /* "llama", "gpt2" */
     struct mt_str chat_template;
+    struct mt_str type;         /* "model", "adapter"; empty if unsaid */
     struct mt_str adapter_type; /* "lora" in an adapter file; else empty */
     int64_t parameters_n;       /* elements of all tensors */
     int64_t context_tokens;     /* trained with; 0 if unsaid */
