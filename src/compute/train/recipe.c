@@ -273,6 +273,11 @@ static mt_rc check_reinforce(const struct check *c, struct mt_err *err)
     return MT_OK;
 }
 
+bool mt_recipe__is_below(struct mt_str path)
+{
+    return stays_below(path);
+}
+
 static mt_rc check_names(const struct check *c, struct mt_err *err)
 {
     const struct mt_recipe *recipe = &c->whole->recipe;

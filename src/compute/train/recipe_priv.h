@@ -10,4 +10,7 @@ extern const struct mt_settings_group mt_recipe__root;
 extern const struct mt_settings_group mt_recipe__data; /* of one part of the data */
 extern const struct mt_settings_word mt_recipe__kinds[];
 
+/** May it name a file below a folder? It is relative and leads nowhere else. */
+bool mt_recipe__is_below(struct mt_str path);
+
 #endif

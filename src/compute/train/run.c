@@ -304,6 +304,7 @@ static struct mt_run_event event_of(const struct run *run, enum mt_run_what what
             spent_ms > 0 ? (double)(run->state.tokens - run->began_tokens) * 1e3 / spent_ms : 0,
         .left_ms =
             done > 0 ? (int64_t)(spent_ms / done * (double)(run->state.steps - step)) : -1,
+        .spent_ms = run->state.spent_ms + (now_ns(run) - run->saved_ns) / 1000000,
     };
 }
 

@@ -77,7 +77,7 @@ static mt_rc compare(struct mt_str text, struct mt_str folder, const struct mt_r
                        why.text);
     if (rc != MT_OK)
         return MT_FAIL(err, rc, "%s", why.text);
-    mt_recipe_differ(old, recipe, &names);
+    mt_recipe_differ(old, recipe->written != NULL ? recipe->written : recipe, &names);
     MT_TRY(mt_buf_check(&names, "keys that differ", err));
     if (names.len > 0)
         return MT_FAIL(err, MT_E_EXISTS, "it is of another recipe, with other values of %s",

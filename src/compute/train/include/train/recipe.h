@@ -55,6 +55,9 @@ struct mt_recipe_member { /* of a chain */
 
 struct mt_recipe {
     struct mt_str text, folder; /* as it was read */
+    /* Of one whose files a job has put in place: as it was written, which is what a checkpoint
+     * is compared with. NULL: this one. */
+    const struct mt_recipe *written;
     struct mt_str name, description;
     enum mt_recipe_kind kind;
     int64_t seed;

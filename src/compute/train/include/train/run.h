@@ -34,6 +34,7 @@ struct mt_run_event {
     double rate, grad_norm;
     double tokens_per_s; /* of this session */
     int64_t left_ms;     /* as this session has gone; -1: not known yet */
+    int64_t spent_ms;    /* on steps, over all sessions that a checkpoint knows of */
     double validation_loss;
     uint32_t right_n, items_n;
     bool has_help;                  /* of the recipe: the next three say something */
