@@ -209,5 +209,39 @@ check "train goes on" 0 'tiny.gguf$' "$motet" train --recipe "$home/tiny.yaml" -
 check "its card" 0 'copy' cat "$home/tiny.md"
 check "train --card" 0 '"copy"' "$motet" train --card "$home/tiny.gguf" --items 5 --json
 
+# jobs: the same recipe under a budget, and another program in its place
+cat >"$home/own.yaml" <<YAML
+name: own
+recipe: {path: tiny.yaml}
+budget: {time: 1h}
+output: {path: tiny.gguf}
+YAML
+cat >"$home/other-trainer.yaml" <<YAML
+name: other
+base: {path: tiny.gguf}
+trainer: [sh, -c, 'echo "\$0" && cp "\$0" "\$1"', "{base}", "{output}"]
+budget: {time: 1m, disk: 64MiB}
+output: {path: copy.gguf}
+YAML
+check "train --job" 0 'own.result.json$' "$motet" train --job "$home/own.yaml" --out "$home"
+check "train --job, another trainer" 0 '"status":"ok"' \
+    "$motet" train --job "$home/other-trainer.yaml" --out "$home" --json
+check "its output" 0 '' cmp "$home/tiny.gguf" "$home/copy.gguf"
+sed 's/cp /false /' "$home/other-trainer.yaml" >"$home/failing.yaml"
+check "a trainer that fails" 14 '!trainer: exit status 1: .*tiny.gguf' \
+    "$motet" train --job "$home/failing.yaml" --out "$home"
+interrupted_job() {
+    sed 's/name: tiny/name: long/; s/steps: 1000/steps: 1M/' "$home/tiny.yaml" >"$home/long.yaml"
+    sed 's/tiny.yaml/long.yaml/' "$home/own.yaml" >"$home/long-job.yaml"
+    "$motet" train --job "$home/long-job.yaml" --out "$home" --json >"$home/job.out" &
+    local pid=$! status=0
+    wait_for '"event":"step"' "$home/job.out"
+    kill -INT "$pid"
+    wait "$pid" || status=$?
+    return "$status"
+}
+check "train --job, interrupted" 13 '!the same command goes on there' interrupted_job
+check "its result" 0 '"status":"canceled"' cat "$home/own.result.json"
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A recipe run here, with its progress; Ctrl-C ends it at a checkpoint. */
+/* A recipe or a job run here, with its progress; Ctrl-C ends a recipe at a checkpoint. */
 #include <signal.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 #include "system/env.h"
 #include "train/attempt.h"
 #include "train/card.h"
+#include "train/job.h"
 #include "train/run.h"
 #include "train/versus.h"
 #include "wire/json_writer.h"
@@ -17,7 +18,7 @@ enum { LINE_MAX_BYTES = 16 * 1024, SHOW_EVERY_MS = 250, JSON_EVERY_MS = 1000, BE
 
 struct view { /* of a run, for whoever looks at it */
     struct cli *cli;
-    const struct mt_recipe *recipe;
+    struct mt_str name; /* of the recipe or job */
     bool is_json;
     bool is_line_open;   /* a line of progress stands on the terminal */
     int64_t shown_ms;    /* when a step was last shown */
@@ -118,7 +119,7 @@ static void add_look(const struct mt_run_event *event, struct mt_buf *out)
 static void add_beginning(const struct view *view, const struct mt_run_event *event,
                           struct mt_buf *out)
 {
-    mt_buf_add(out, view->recipe->name);
+    mt_buf_add(out, view->name);
     mt_buf_add_cstr(out, ", ");
     cli_add_count(out, (int64_t)event->params_n);
     mt_buf_add_cstr(out, " parameters");
@@ -191,7 +192,7 @@ static void add_json(const struct view *view, const struct mt_run_event *event,
     mt_jw_ki64(&w, "steps", (int64_t)event->steps);
     mt_jw_ki64(&w, "tokens", (int64_t)event->tokens);
     if (event->what == MT_RUN_BEGAN) {
-        mt_jw_kstr(&w, "name", view->recipe->name);
+        mt_jw_kstr(&w, "name", view->name);
         mt_jw_ki64(&w, "parameters", (int64_t)event->params_n);
     }
     if (event->what == MT_RUN_STEP) {
@@ -264,26 +265,58 @@ static void on_event(void *context, const struct mt_run_event *event)
         tell(view, event);
 }
 
+static void open_view(struct view *view, struct mt_run_opts *opts)
+{
+    opts->should_stop = should_stop;
+    opts->on_event = on_event;
+    opts->context = view;
+    handle_signals(view);
+}
+
+static mt_rc close_view(struct view *view, mt_rc rc, struct mt_err *err)
+{
+    restore_signals(view);
+    end_line(view);
+    if (rc == MT_E_CANCELED && view->steps > 0)
+        (void)fprintf(view->cli->err,
+                      "motet: stopped at step %llu of %llu; the same command goes on there\n",
+                      (unsigned long long)view->steps_done, (unsigned long long)view->steps);
+    else if (rc == MT_E_CANCELED)
+        (void)fprintf(view->cli->err, "motet: stopped\n");
+    return rc == MT_OK && view->rc != MT_OK ? cli_put_failed(err) : rc;
+}
+
 static mt_rc run_recipe(struct cli *cli, const struct cli_args *args, struct mt_run_opts *opts,
                         struct mt_err *err)
 {
     MT_CLEANUP(mt_recipe_freep) const struct mt_recipe *recipe = NULL;
-    const char *file = cli_value(args, "recipe");
 
-    MT_TRY(mt_recipe_read(file, &recipe, err));
-    struct view view = {.cli = cli, .recipe = recipe, .is_json = cli_has(args, "json")};
-    opts->should_stop = should_stop;
-    opts->on_event = on_event;
-    opts->context = &view;
-    handle_signals(&view);
+    MT_TRY(mt_recipe_read(cli_value(args, "recipe"), &recipe, err));
+    struct view view = {.cli = cli, .name = recipe->name, .is_json = cli_has(args, "json")};
+    open_view(&view, opts);
     mt_rc rc = mt_run(recipe, opts, err);
-    restore_signals(&view);
-    end_line(&view);
-    if (rc == MT_E_CANCELED)
-        (void)fprintf(cli->err,
-                      "motet: stopped at step %llu of %llu; the same command goes on there\n",
-                      (unsigned long long)view.steps_done, (unsigned long long)view.steps);
-    return rc == MT_OK && view.rc != MT_OK ? cli_put_failed(err) : rc;
+    return close_view(&view, rc, err);
+}
+
+static mt_rc run_job(struct cli *cli, const struct cli_args *args, struct mt_run_opts *opts,
+                     struct mt_err *err)
+{
+    MT_CLEANUP(mt_job_freep) const struct mt_job *job = NULL;
+    MT_CLEANUP(mt_buf_fini) struct mt_buf result = MT_BUF_INIT(CLI_TABLE_MAX);
+
+    MT_TRY(mt_job_read(cli_value(args, "job"), &job, err));
+    struct view view = {.cli = cli, .name = job->name, .is_json = cli_has(args, "json")};
+    if (job->trainer_n > 0 && !view.is_json)
+        (void)fprintf(cli->err, "motet: what the trainer says goes to %s/%.*s.log\n",
+                      opts->folder, MT_STR_ARG(job->name));
+    open_view(&view, opts);
+    const struct mt_job_opts job_opts = {
+        .run = *opts, .version = MT_VERSION, .result = &result};
+    mt_rc rc = close_view(&view, mt_job_run(job, &job_opts, err), err);
+    if (!view.is_json)
+        return rc;
+    mt_rc put = cli_put(cli, &result, rc == MT_OK ? err : NULL);
+    return rc == MT_OK ? put : rc;
 }
 
 static mt_rc count_of(const struct cli_args *args, const char *name, int64_t max, int64_t *out,
@@ -381,14 +414,28 @@ static mt_rc print_versus(struct cli *cli, const struct cli_args *args, const ch
 
 /* ------------------------------------------------------------------ the command */
 
+/* The key behind "job." or "job" itself; NULL: it is one of a recipe. */
+static const char *job_key(const char *key)
+{
+    bool is_job = strncmp(key, "job", 3) == 0 && (key[3] == '.' || key[3] == '\0');
+
+    return is_job ? key + 3 + (key[3] == '.') : NULL;
+}
+
 static mt_rc explain(struct cli *cli, const struct cli_args *args, struct mt_err *err)
 {
     MT_CLEANUP(mt_buf_fini) struct mt_buf out = MT_BUF_INIT(CLI_TABLE_MAX);
+    const char *key = args->rest_n > 0 ? args->rest[0] : NULL;
+    const char *of_job = key != NULL ? job_key(key) : NULL;
 
-    if (cli_has(args, "markdown"))
+    if (cli_has(args, "markdown") && of_job != NULL)
+        mt_job_reference(&out);
+    else if (cli_has(args, "markdown"))
         mt_recipe_reference(&out);
+    else if (of_job != NULL)
+        MT_TRY(mt_job_explain(of_job[0] != '\0' ? of_job : NULL, &out, err));
     else
-        MT_TRY(mt_recipe_explain(args->rest_n > 0 ? args->rest[0] : NULL, &out, err));
+        MT_TRY(mt_recipe_explain(key, &out, err));
     return cli_put(cli, &out, err);
 }
 
@@ -397,9 +444,10 @@ static mt_rc check_args(const struct cli_args *args, struct mt_err *err)
 {
     bool is_explain = cli_has(args, "explain") || cli_has(args, "markdown");
 
-    if (is_explain + cli_has(args, "recipe") + cli_has(args, "card") != 1)
+    if (is_explain + cli_has(args, "recipe") + cli_has(args, "job") + cli_has(args, "card") !=
+        1)
         return MT_FAIL(err, MT_E_INVALID,
-                       "train: expected --recipe FILE, --card FILE or --explain");
+                       "train: expected --recipe FILE, --job FILE, --card FILE or --explain");
     if (args->rest_n > 0 && !is_explain)
         return MT_FAIL(err, MT_E_INVALID, "train: unexpected '%s'", args->rest[0]);
     if (cli_has(args, "against") && !cli_has(args, "card"))
@@ -440,11 +488,13 @@ static mt_rc run(struct cli *cli, const struct cli_args *args, struct mt_err *er
         .library_dir = library_dir,
         .env = mt_env_real(),
     };
-    return run_recipe(cli, args, &opts, err);
+    return cli_has(args, "job") ? run_job(cli, args, &opts, err)
+                                : run_recipe(cli, args, &opts, err);
 }
 
 static const struct cli_opt opts[] = {
     {"recipe", 'r', "FILE", "run this recipe"},
+    {"job", 'j', "FILE", "run this job: a recipe or another trainer, with a budget"},
     {"out", 'o', "DIR", "write checkpoint, model and card here; without it where you are"},
     {"resume", 0, NULL, "go on from the checkpoint, and fail if there is none"},
     {"fresh", 0, NULL, "begin anew, over a checkpoint that is there"},
@@ -452,8 +502,9 @@ static const struct cli_opt opts[] = {
     {"card", 0, "MODEL", "measure a model of the lab and print its card"},
     {"against", 0, "MODEL", "card: compare with this one on the same items"},
     {"items", 'n', "N", "card: items for each skill and difficulty (200)"},
-    {"explain", 'e', NULL, "print the keys of recipes, or all about the one named"},
-    {"markdown", 0, NULL, "explain: the whole reference page"},
+    {"explain", 'e', NULL,
+     "print the keys of recipes, or of jobs ('job'), or all about the one named"},
+    {"markdown", 0, NULL, "explain: the whole reference page, of recipes or of jobs ('job')"},
     CLI_OPT_JSON,
     CLI_OPT_CONFIG,
     {0},
@@ -462,19 +513,24 @@ static const struct cli_opt opts[] = {
 const struct cli_cmd cli_cmd_train = {
     .name = "train",
     .args = "[KEY]",
-    .summary = "train a small model by a recipe, or measure one",
+    .summary = "train a small model by a recipe or as a job, or measure one",
     .more = "A run goes on from its checkpoint when there is one of the same recipe. Ctrl-C "
             "writes one\n"
             "and ends; kill -9 loses what came after the last one. The files written are "
             "printed; what\n"
             "happens meanwhile goes to standard error, or with --json as lines of JSON to "
             "standard\n"
-            "output. docs/training.md begins at the beginning, docs/recipes.md lists the "
-            "keys.\n",
+            "output. A job names its files, who trains, what that may take and what comes "
+            "out; last of all\n"
+            "DIR/NAME.result.json says how it went, which --json prints as well. "
+            "docs/training.md begins\n"
+            "at the beginning, docs/recipes.md and docs/jobs.md list the keys.\n",
     .examples = "motet train --recipe lab/recipes/pico.yaml --out lab\n"
                 "motet train --recipe mine.yaml --fresh --json > mine.log\n"
                 "motet train --card lab/lab-pico.gguf --items 400\n"
-                "motet train --explain train.rate_max\n",
+                "motet train --job examples/train-job/job.yaml --out pruned\n"
+                "motet train --explain train.rate_max\n"
+                "motet train --explain job.budget.time\n",
     .opts = opts,
     .rest_max = 1,
     .run = run,
