@@ -2,10 +2,10 @@
 /* system/process.h - another program, run apart and to its end.
  *
  * No shell. It leads a process group of its own, so a signal reaches what it started as well
- * (what leaves the group by setsid(2) is not followed), and the kernel kills it when the thread
- * that started it ends, however that ends. It has the environment and folder that it is given,
- * standard input from /dev/null, standard output and error read by us, and no other descriptor
- * of this process; signals are as in a fresh process.
+ * (what leaves the group by setsid(2) is not followed). When the thread that started it ends,
+ * however that ends, the kernel kills it, but not what it started. It has the environment and
+ * folder that it is given, standard input from /dev/null, standard output and error read by us,
+ * and no other descriptor of this process; signals are as in a fresh process.
  *
  * Thread rule: a process belongs to the thread that started it. */
 #ifndef MT_SYSTEM_PROCESS_H
