@@ -3,7 +3,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 
 const client = new Anthropic();
-const model = process.env.MODEL ?? 'lab-bootstrap';
+const model = process.env.MODEL ?? 'lab-mini';
 const messages = [{ role: 'user', content: 'upper motet' }];
 
 const { input_tokens } = await client.messages.countTokens({ model, messages });

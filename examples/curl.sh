@@ -3,7 +3,7 @@
 # Every dialect from a shell. NODE says where the node is, MODEL whom to ask.
 set -euo pipefail
 node=${NODE:-http://127.0.0.1:7700}
-model=${MODEL:-lab-bootstrap}
+model=${MODEL:-lab-mini}
 
 ask() { # ask PATH BODY [curl's options]: POST a body
     local path=$1 body=$2

@@ -3,7 +3,7 @@
 import { GoogleGenAI } from '@google/genai';
 
 const client = new GoogleGenAI({ apiKey: process.env.GEMINI_API_KEY ?? 'none' });
-const model = process.env.MODEL ?? 'lab-bootstrap';
+const model = process.env.MODEL ?? 'lab-mini';
 
 const stream = await client.models.generateContentStream({
     model, contents: 'upper motet', config: { temperature: 0 },

@@ -3,7 +3,7 @@
 import { Ollama } from 'ollama';
 
 const client = new Ollama({ host: process.env.OLLAMA_HOST ?? 'http://127.0.0.1:7700' });
-const model = process.env.MODEL ?? 'lab-bootstrap';
+const model = process.env.MODEL ?? 'lab-mini';
 
 console.log((await client.list()).models.map((one) => one.name).join(' '));
 

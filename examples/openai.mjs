@@ -3,7 +3,7 @@
 import OpenAI from 'openai';
 
 const client = new OpenAI();
-const model = process.env.MODEL ?? 'lab-bootstrap';
+const model = process.env.MODEL ?? 'lab-mini';
 
 const stream = await client.chat.completions.create({
     model, temperature: 0, stream: true, messages: [{ role: 'user', content: 'upper motet' }],

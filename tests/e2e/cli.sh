@@ -70,7 +70,7 @@ listen: 127.0.0.1:0
 discover: false
 models:
   - name: lab
-    path: $PWD/lab/bootstrap.gguf
+    path: $PWD/lab/lab-mini.gguf
   - name: smart
     targets: [dead/nothing, lab]
     retries: 0

@@ -44,7 +44,7 @@ const EXAMPLES = [
     ['openai.mjs', /^MOTET\n\{ colour: '(red|green)' \}\nMOTET is remembered\n$/],
     ['anthropic.mjs', /^\d+ tokens before anybody is asked\nMOTET\nend_turn, 5 tokens\n$/],
     ['gemini.mjs', /^MOTET\nM -?\d[^]*\nT -?\d/],
-    ['ollama.mjs', /lab-bootstrap:latest[^\n]*\nMOTET\n\[/],
+    ['ollama.mjs', /lab-mini:latest[^\n]*\nMOTET\n\[/],
 ];
 for (const [file, wanted] of EXAMPLES) {
     test(`examples/${file}`, async () => {

@@ -115,13 +115,13 @@ test('a found Ollama stays through a reload, and takes no name from a model of o
     const route = async (model) => (await fetch(`${node.url}/api/chat`, {
         method: 'POST', body: JSON.stringify({ model, stream: false, messages: [{ role: 'user', content: 'upper a' }] }),
     })).headers.get('x-motet-route');
-    const wanted = ['lab-bootstrap:latest', 'ollama/lab-bootstrap:latest'];
+    const wanted = ['lab-mini:latest', 'ollama/lab-mini:latest'];
     assert.deepEqual(await names(), wanted);
     node.signal('SIGHUP');
     await node.said(/ reloaded /);
     assert.deepEqual(await names(), wanted);
-    assert.equal(await route('lab-bootstrap:latest'), 'lab-bootstrap');
-    assert.equal(await route('ollama/lab-bootstrap:latest'), 'ollama/lab-bootstrap:latest');
+    assert.equal(await route('lab-mini:latest'), 'lab-mini');
+    assert.equal(await route('ollama/lab-mini:latest'), 'ollama/lab-mini:latest');
     await node.stop();
     await shed.stop();
 });

@@ -206,7 +206,7 @@ const struct cli_cmd cli_cmd_run = {
             "With\n"
             "a prompt, or with one through a pipe, it answers once and ends.\n",
     .examples = "motet run\n"
-                "motet run lab-bootstrap \"upper motet\"\n"
+                "motet run lab-mini \"upper motet\"\n"
                 "motet run openai/gpt-5 < question.txt\n",
     .opts = opts,
     .rest_max = (size_t)-1,

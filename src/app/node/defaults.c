@@ -10,7 +10,14 @@
 static const struct {
     const char *name, *file;
 } lab_models[] = {
-    {"lab-bootstrap", "bootstrap.gguf"},
+    {"lab-mini", "lab-mini.gguf"}, /* the first is who is asked when nobody is named */
+    {"lab-nano", "lab-nano.gguf"},
+    {"lab-pico", "lab-pico.gguf"},
+    {"lab-nano-router", "lab-nano-router.gguf"},
+    {"lab-calc", "lab-calc.gguf"},
+    {"lab-words", "lab-words.gguf"},
+    {"lab-finder", "lab-finder.gguf"},
+    {"lab-embed", "lab-embed.gguf"},
 };
 
 enum { PATH_SIZE = 4096 };

@@ -183,7 +183,8 @@ static const struct mt_settings_key root_keys[] = {
      .help = "weight of the divergence from what the model was"},
     {"reinforce.warmup", MT_SETTINGS_COUNT, FIXED, AT(rollout_warmup), .initial = "50",
      .max = 100 * 1000,
-     .help = "first steps, in which the model gets to know `<call_cloud>` by chance alone"},
+     .help = "first steps, in which the model gets to know `<call_cloud>` behind those of its "
+             "own answers that are wrong"},
     {"merge.a", MT_SETTINGS_PATH, FIXED, AT(merge_a), .help = "the GGUF file at t = 0"},
     {"merge.b", MT_SETTINGS_PATH, FIXED, AT(merge_b), .help = "the GGUF file at t = 1"},
     {"merge.way", MT_SETTINGS_WORD, FIXED, AT(way), .initial = "linear", .words = ways,

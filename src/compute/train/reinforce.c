@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/attr.h"
 #include "train/vocab.h"
 
 struct mt_reinforce {
@@ -76,6 +77,21 @@ static void keep_reference(struct mt_reinforce *r)
     memcpy(r->ref, mt_trainer_params(r->trainer), params_n * sizeof *r->ref);
 }
 
+/* Asking begins as another way to end: its token is given what stands for the end token. From
+ * what it was made with, a long way of steps would lead there, through all other weights. */
+static void begin_as_end(struct mt_trainer *trainer)
+{
+    const struct mt_shape *shape = mt_trainer_shape(trainer);
+    const struct mt_plan plan = mt_shape_plan(shape);
+    float *params = mt_trainer_params(trainer);
+    const uint64_t tables[] = {plan.embd, plan.out}; /* the same one when tied */
+    size_t width = shape->width;
+
+    for (size_t i = 0; i < MT_ARRAY_LEN(tables); i++)
+        memcpy(params + tables[i] + MT_TOKEN_CALL_CLOUD * width,
+               params + tables[i] + MT_TOKEN_IM_END * width, width * sizeof *params);
+}
+
 mt_rc mt_reinforce_new(struct mt_trainer *trainer, const struct mt_reinforce_opts *opts,
                        const struct mt_reinforce_source *source, struct mt_reinforce **out,
                        struct mt_err *err)
@@ -98,6 +114,8 @@ mt_rc mt_reinforce_new(struct mt_trainer *trainer, const struct mt_reinforce_opt
     if (!get_memory(r, params_n))
         return MT_FAIL(err, MT_E_NOMEM, "reinforce: no memory for the reference");
     MT_TRY(mt_net_new(shape, mt_rollout_tokens_max(&opts->rollout), &r->net, err));
+    if (opts->help_limit >= 0 && opts->warmup_steps > 0)
+        begin_as_end(trainer);
     keep_reference(r);
     *out = MT_MOVE(r);
     return MT_OK;
@@ -178,30 +196,24 @@ static void judge(struct mt_reinforce *r, struct mt_help_report *report)
     mt_help_judge(&r->help, r->groups, rollout->prompts_n, report);
 }
 
-/* @source SplitMix64, Vigna 2015 */
-static uint64_t mix(uint64_t value)
-{
-    value += 0x9e3779b97f4a7c15;
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-    return value ^ (value >> 31);
-}
-
-/* Own answers, each as good as another; by chance alone some of them ask for help. */
-static void pretend(struct mt_reinforce *r)
+/* What the model had right it learns again, to stay what it is; behind what it had wrong, taken
+ * as it was drawn, it learns to ask where the helper is right, and else to end. */
+static void show_help(struct mt_reinforce *r)
 {
     const struct mt_rollout_opts *rollout = &r->opts.rollout;
-    uint64_t chance = mix(r->opts.seed ^ mix(r->steps_n));
 
     for (uint32_t i = 0; i < rollout->prompts_n; i++) {
-        float *advantages = mt_rollout_advantages(r->rollout, i);
+        const struct mt_help_group *group = &r->groups[i];
 
         for (uint32_t j = 0; j < rollout->traces_n; j++) {
-            advantages[j] = mt_rollout_trace(r->rollout, i, j).is_ended ? 1 : 0;
-            chance = mix(chance);
-            if ((double)(chance >> 11) * 0x1p-53 < r->opts.help_limit &&
-                !mt_rollout_put_before_end(r->rollout, i, j, MT_TOKEN_CALL_CLOUD))
-                advantages[j] = 0;
+            bool is_for_help = !group->traces[j].is_right && group->is_helper_right;
+            bool is_shown = mt_rollout_trace(r->rollout, i, j).is_ended &&
+                            (!is_for_help ||
+                             mt_rollout_put_before_end(r->rollout, i, j, MT_TOKEN_CALL_CLOUD));
+
+            group->advantages[j] = is_shown ? 1 : 0;
+            if (!group->traces[j].is_right)
+                mt_rollout_weigh_last(r->rollout, i, j, is_for_help ? 2 : 1);
         }
     }
 }
@@ -210,7 +222,7 @@ static void pretend(struct mt_reinforce *r)
 static void make_batch(struct mt_reinforce *r, struct mt_batch *batch)
 {
     if (is_warming_up(r)) {
-        pretend(r);
+        show_help(r);
         mt_rollout_batch(r->rollout, 0, r->ref, r->net, batch);
         return;
     }

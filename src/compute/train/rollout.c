@@ -5,19 +5,25 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "team.h"
 #include "train/net.h"
 
 struct mt_rollout {
     struct mt_rollout_opts opts;
     uint32_t length_max; /* of a prompt and its answer */
     uint32_t traces_all_n;
-    struct mt_decoder *decoder;
+    unsigned threads_n;
+    struct mt_team *team;
+    struct mt_decoder *decoders[MT_TEAM_THREADS_MAX]; /* one for each thread */
+    const float *params;                              /* of the draw in hand */
+    struct mt_decode_opts draw;
     int32_t *prompts;             /* [prompts_n x prompt_max] */
     uint32_t *prompt_ns;          /* [prompts_n] */
     int32_t *drawn;               /* [traces_all_n x length_max] */
     float *logps;                 /* the same */
     struct mt_decode_item *items; /* [traces_all_n] */
     float *advantages;            /* [traces_all_n] */
+    uint32_t *last_n;             /* [traces_all_n] tokens that have it, from the end */
     /* the batch; as long as all traces together */
     int32_t *tokens, *targets;
     float *weights;
@@ -35,13 +41,16 @@ void mt_rollout_free(struct mt_rollout *r)
 {
     if (r == NULL)
         return;
-    mt_decoder_free(r->decoder);
+    mt_team_free(r->team);
+    for (unsigned i = 0; i < MT_TEAM_THREADS_MAX; i++)
+        mt_decoder_free(r->decoders[i]);
     mt_free(r->prompts);
     mt_free(r->prompt_ns);
     mt_free(r->drawn);
     mt_free(r->logps);
     mt_free(r->items);
     mt_free(r->advantages);
+    mt_free(r->last_n);
     mt_free(r->tokens);
     mt_free(r->targets);
     mt_free(r->weights);
@@ -80,6 +89,7 @@ static bool get_memory(struct mt_rollout *r)
     r->logps = mt_alloc(all, sizeof *r->logps);
     r->items = mt_alloc(r->traces_all_n, sizeof *r->items);
     r->advantages = mt_alloc(r->traces_all_n, sizeof *r->advantages);
+    r->last_n = mt_alloc(r->traces_all_n, sizeof *r->last_n);
     r->tokens = mt_alloc(all, sizeof *r->tokens);
     r->targets = mt_alloc(all, sizeof *r->targets);
     r->weights = mt_alloc(all, sizeof *r->weights);
@@ -87,14 +97,29 @@ static bool get_memory(struct mt_rollout *r)
     r->starts = mt_alloc(r->traces_all_n + 1, sizeof *r->starts);
     r->of = mt_alloc(r->traces_all_n, sizeof *r->of);
     return r->prompts != NULL && r->prompt_ns != NULL && r->drawn != NULL && r->logps != NULL &&
-           r->items != NULL && r->advantages != NULL && r->tokens != NULL &&
-           r->targets != NULL && r->weights != NULL && r->ref_logps != NULL &&
-           r->starts != NULL && r->of != NULL;
+           r->items != NULL && r->advantages != NULL && r->last_n != NULL &&
+           r->tokens != NULL && r->targets != NULL && r->weights != NULL &&
+           r->ref_logps != NULL && r->starts != NULL && r->of != NULL;
 }
 
 static void free_rollout(struct mt_rollout **rollout)
 {
     mt_rollout_free(*rollout);
+}
+
+/* No more threads than prompts: what prompts have in common is drawn once on each. */
+static mt_rc open_decoders(struct mt_rollout *r, const struct mt_shape *shape,
+                           struct mt_err *err)
+{
+    unsigned wanted = r->opts.threads_n > 0 ? r->opts.threads_n : 1;
+
+    r->threads_n = wanted < r->opts.prompts_n ? wanted : r->opts.prompts_n;
+    if (r->threads_n > MT_TEAM_THREADS_MAX)
+        r->threads_n = MT_TEAM_THREADS_MAX;
+    for (unsigned i = 0; i < r->threads_n; i++)
+        MT_TRY(mt_decoder_new(shape, r->traces_all_n / r->threads_n + r->opts.traces_n,
+                              r->length_max, &r->decoders[i], err));
+    return mt_team_new(r->threads_n, &r->team, err);
 }
 
 mt_rc mt_rollout_new(const struct mt_shape *shape, const struct mt_rollout_opts *opts,
@@ -110,7 +135,7 @@ mt_rc mt_rollout_new(const struct mt_shape *shape, const struct mt_rollout_opts 
     r->traces_all_n = opts->prompts_n * opts->traces_n;
     if (!get_memory(r))
         return MT_FAIL(err, MT_E_NOMEM, "rollout: no memory for %u traces", r->traces_all_n);
-    MT_TRY(mt_decoder_new(shape, r->traces_all_n, r->length_max, &r->decoder, err));
+    MT_TRY(open_decoders(r, shape, err));
     *out = MT_MOVE(r);
     return MT_OK;
 }
@@ -119,6 +144,18 @@ int32_t *mt_rollout_prompt(struct mt_rollout *r, uint32_t i, uint32_t **n)
 {
     *n = &r->prompt_ns[i];
     return &r->prompts[(size_t)i * r->opts.prompt_max];
+}
+
+/* Whole prompts for each member. */
+static void draw_part(void *arg, unsigned member)
+{
+    struct mt_rollout *r = arg;
+    uint32_t first = r->opts.prompts_n * member / r->threads_n * r->opts.traces_n;
+    uint32_t end = r->opts.prompts_n * (member + 1) / r->threads_n * r->opts.traces_n;
+    struct mt_decode_opts opts = r->draw;
+
+    opts.seed ^= (uint64_t)member << 48; /* item i of a call draws by the seed and i */
+    mt_decoder_run(r->decoders[member], r->params, &r->items[first], end - first, &opts);
 }
 
 void mt_rollout_draw(struct mt_rollout *r, const float *params,
@@ -133,8 +170,11 @@ void mt_rollout_draw(struct mt_rollout *r, const float *params,
             .tokens = &r->drawn[(size_t)k * r->length_max],
             .logps = &r->logps[(size_t)k * r->length_max],
         };
+        r->last_n[k] = r->length_max;
     }
-    mt_decoder_run(r->decoder, params, r->items, r->traces_all_n, opts);
+    r->params = params;
+    r->draw = *opts;
+    mt_team_run(r->team, draw_part, r);
     memset(r->advantages, 0, r->traces_all_n * sizeof *r->advantages);
 }
 
@@ -158,6 +198,11 @@ bool mt_rollout_put_before_end(struct mt_rollout *r, uint32_t i, uint32_t j, int
     return true;
 }
 
+void mt_rollout_weigh_last(struct mt_rollout *r, uint32_t i, uint32_t j, uint32_t n)
+{
+    r->last_n[i * r->opts.traces_n + j] = n;
+}
+
 float *mt_rollout_advantages(struct mt_rollout *r, uint32_t i)
 {
     return &r->advantages[(size_t)i * r->opts.traces_n];
@@ -170,10 +215,11 @@ static void add_trace(struct mt_rollout *r, uint32_t k, uint32_t at)
 
     for (uint32_t t = 0; t + 1 < item->tokens_n; t++) {
         bool is_drawn = t + 1 >= item->prompt_n;
+        bool is_weighed = is_drawn && item->tokens_n - (t + 1) <= r->last_n[k];
 
         r->tokens[at + t] = item->tokens[t];
         r->targets[at + t] = is_drawn ? item->tokens[t + 1] : -1;
-        r->weights[at + t] = is_drawn ? r->advantages[k] : 0;
+        r->weights[at + t] = is_weighed ? r->advantages[k] : 0;
     }
 }
 

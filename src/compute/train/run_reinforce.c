@@ -26,6 +26,7 @@ struct mt_run__drill {
     struct helper helper;
     struct mt_items *train, *validation;
     uint32_t prompts_n, looks_n;
+    unsigned threads_n;
     uint64_t warmup_steps;
     bool is_helped; /* the helper was asked about this step's prompts */
     struct mt_item items[PROMPTS_MAX];
@@ -103,7 +104,7 @@ static void drill_freep(struct mt_run__drill **drill)
 static mt_rc make_reinforce(struct mt_run__drill *drill, const struct mt_recipe *recipe,
                             struct mt_err *err)
 {
-    const struct mt_reinforce_opts opts = {
+    struct mt_reinforce_opts opts = {
         .rollout = rollout_of(recipe),
         .temperature = (float)recipe->rollout_temperature,
         .kl = recipe->kl,
@@ -115,6 +116,7 @@ static mt_rc make_reinforce(struct mt_run__drill *drill, const struct mt_recipe 
     };
     const struct mt_reinforce_source source = {on_prompt, on_answer, on_help, drill};
 
+    opts.rollout.threads_n = drill->threads_n;
     return mt_reinforce_new(drill->trainer, &opts, &source, &drill->reinforce, err);
 }
 
@@ -128,6 +130,7 @@ mt_rc mt_run__drill_new(const struct mt_recipe *recipe, const struct mt_run_opts
         return MT_FAIL(err, MT_E_NOMEM, "reinforcement");
     drill->trainer = trainer;
     drill->prompts_n = (uint32_t)recipe->prompts;
+    drill->threads_n = mt_trainer_threads_n(trainer);
     drill->looks_n =
         (uint32_t)(recipe->validate_items < PROMPTS_MAX ? recipe->validate_items : PROMPTS_MAX);
     drill->warmup_steps = recipe->helper.len > 0 ? (uint64_t)recipe->rollout_warmup : 0;

@@ -212,3 +212,8 @@ uint64_t mt_trainer_steps_done(const struct mt_trainer *trainer)
 {
     return trainer->steps_done;
 }
+
+unsigned mt_trainer_threads_n(const struct mt_trainer *trainer)
+{
+    return trainer->opts.threads_n;
+}

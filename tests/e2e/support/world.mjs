@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { startUpstream } from '../upstream.mjs';
 import { endpointsOf, startNode } from './node.mjs';
 
-export const LOCAL = 'lab-bootstrap';
+export const LOCAL = 'lab-mini';
 
 /** @param configure (upstream) => configuration beside the endpoints
  *  @param key the tests' own key, for questions about the node itself

@@ -15,7 +15,7 @@
 #include "train/vocab.h"
 
 #define PATH    MT_BINARY_DIR "/lab-llama.gguf"
-#define TRAINED MT_SOURCE_DIR "/lab/lab-nano.gguf"
+#define TRAINED MT_SOURCE_DIR "/lab/lab-mini.gguf"
 
 enum { TOKENS_MAX = 512 };
 

@@ -495,7 +495,7 @@ static void two_models_are_merged(void **state)
     assert_int_equal(
         run("merged",
             "name: merged\nkind: merge\nmerge: {a: whole/tiny.gguf, b: " MT_SOURCE_DIR
-            "/lab/bootstrap.gguf}\noutputs: [{path: m.gguf}]\n",
+            "/tests/data/bootstrap.gguf}\noutputs: [{path: m.gguf}]\n",
             MT_RUN_EITHER, &seen, &err),
         MT_E_INVALID);
     assert_non_null(strstr(err.text, "merge.b: "));

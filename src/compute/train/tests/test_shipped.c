@@ -89,7 +89,6 @@ static void check_model(const char *name)
     assert_int_equal(lines_n, MT_SKILLS_N);
 }
 
-/* Every model of which there is a card, and the embedder by a test of its own. */
 static void a_model_is_as_right_as_its_card_says(void **state)
 {
     check_model(*state);
@@ -99,10 +98,11 @@ static void a_model_is_as_right_as_its_card_says(void **state)
 
 int main(void)
 {
-    static char pico[] = "lab-pico", nano[] = "lab-nano";
+    static char pico[] = "lab-pico", nano[] = "lab-nano", mini[] = "lab-mini";
+    static char calc[] = "lab-calc", words[] = "lab-words", finder[] = "lab-finder";
     const struct CMUnitTest tests[] = {
-        SHIPPED(pico),
-        SHIPPED(nano),
+        SHIPPED(pico), SHIPPED(nano),  SHIPPED(mini),
+        SHIPPED(calc), SHIPPED(words), SHIPPED(finder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

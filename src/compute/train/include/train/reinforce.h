@@ -8,10 +8,12 @@
  * token cannot be drawn and a trace is right or wrong: the fair comparison at the same number
  * of steps.
  *
- * A model that was never shown the token would never draw it. So the first warmup_steps learn
- * from the model's own answers, where the limit's share of them, by chance alone, ends in
- * <call_cloud>: afterwards it asks about as often as it may, about anything, behind an attempt
- * of its own. What it is then is the reference that it is pulled back to.
+ * A model that was never shown the token would never draw it. So, where there is a warm-up, the
+ * token is given the embedding of the end token, and the first warmup_steps learn from the
+ * model's own answers, with <call_cloud> put behind those that were wrong and that the helper
+ * has right: afterwards it attempts an answer and then says whether it trusts it. What it is
+ * then is the reference that it is pulled back to; how often it may ask, and what its answers
+ * themselves are, is up to the steps that follow.
  *
  * The same options and source give the same steps, so that who goes on from a checkpoint makes
  * the warm-up again, loads, and says where it was (mt_reinforce_seek). */

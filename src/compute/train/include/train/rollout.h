@@ -23,6 +23,7 @@ struct mt_rollout_opts {
     uint32_t traces_n;   /* per prompt */
     uint32_t prompt_max; /* longest prompt [tokens] */
     uint32_t new_max;    /* longest answer [tokens] */
+    unsigned threads_n;  /* that draw; 0: one. Other numbers draw other traces */
 };
 
 mt_rc mt_rollout_new(const struct mt_shape *shape, const struct mt_rollout_opts *opts,
@@ -53,6 +54,10 @@ struct mt_trace mt_rollout_trace(const struct mt_rollout *rollout, uint32_t i, u
  *  @return false: the trace did not end, or there is no room */
 bool mt_rollout_put_before_end(struct mt_rollout *rollout, uint32_t i, uint32_t j,
                                int32_t token);
+
+/** Only the last n tokens of a trace have its advantage: what was said before them is taken as
+ *  it is. Until the next draw. */
+void mt_rollout_weigh_last(struct mt_rollout *rollout, uint32_t i, uint32_t j, uint32_t n);
 
 /** [traces_n] to be set by the caller: advantages of prompt i's traces; 0 after a draw. */
 float *mt_rollout_advantages(struct mt_rollout *rollout, uint32_t i);

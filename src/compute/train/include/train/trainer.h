@@ -48,6 +48,7 @@ void mt_trainer_free(struct mt_trainer *trainer); /* NULL is allowed */
 
 const struct mt_shape *mt_trainer_shape(const struct mt_trainer *trainer);
 float *mt_trainer_params(struct mt_trainer *trainer); /* [params_n]; lives as long */
+unsigned mt_trainer_threads_n(const struct mt_trainer *trainer);
 uint64_t mt_trainer_steps_done(const struct mt_trainer *trainer);
 
 struct mt_step_report {

@@ -27,7 +27,7 @@ void rig_open(struct rig *rig, struct mt_local_model model, struct mt_local_opts
     if (model.name.len == 0)
         model.name = MT_STR("lab");
     if (model.path.len == 0)
-        model.path = MT_STR(MT_SOURCE_DIR "/lab/bootstrap.gguf");
+        model.path = MT_STR(MT_SOURCE_DIR "/tests/data/bootstrap.gguf");
     opts.models = &model;
     opts.models_n = 1;
     opts.threads = 1;

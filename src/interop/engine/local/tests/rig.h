@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A loop, a local engine with the lab's bootstrap model, and calls that wait for their answer.
+/* A loop, a local engine with the bootstrap model, and calls that wait for their answer.
  */
 #ifndef MT_LOCAL_TESTS_RIG_H
 #define MT_LOCAL_TESTS_RIG_H
@@ -44,7 +44,7 @@ struct rig_call {
     unsigned cancel_at, pause_at, fail_at;
 };
 
-/* Model file "lab/bootstrap.gguf" under the name "lab"; fields of model and opts may be set. */
+/* Model file "tests/data/bootstrap.gguf" under the name "lab"; fields of model and opts may be set. */
 void rig_open(struct rig *rig, struct mt_local_model model, struct mt_local_opts opts);
 void rig_close(struct rig *rig);
 

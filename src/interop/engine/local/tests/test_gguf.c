@@ -10,7 +10,7 @@
 #include "engine/gguf.h"
 #include "system/file.h"
 
-#define MODEL MT_SOURCE_DIR "/lab/bootstrap.gguf"
+#define MODEL MT_SOURCE_DIR "/tests/data/bootstrap.gguf"
 
 static struct mt_buf file = MT_BUF_INIT(16 << 20);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The local engine with the lab's bootstrap model: answers, batches, prefixes, ends. */
+/* The local engine with the bootstrap model: answers, batches, prefixes, ends. */
 #include "support/test.h"
 
 #include <stdio.h>

@@ -134,7 +134,7 @@ static void those_who_left_while_it_loads_make_room(void **state)
 static void take_away(struct rig *rig, int how)
 {
     struct mt_local_model other = {.name = MT_STR("other"),
-                                   .path = MT_STR(MT_SOURCE_DIR "/lab/bootstrap.gguf")};
+                                   .path = MT_STR(MT_SOURCE_DIR "/tests/data/bootstrap.gguf")};
 
     if (how == 0)
         assert_int_equal(mt_local_unload(rig->engine, MT_STR("lab"), NULL), MT_OK);
@@ -182,7 +182,7 @@ static void keep_alive_counts_from_the_last_answer(void **state)
         rig_call_fini(&calls[i]);
     }
     struct mt_local_model longer = {.name = MT_STR("lab"),
-                                    .path = MT_STR(MT_SOURCE_DIR "/lab/bootstrap.gguf"),
+                                    .path = MT_STR(MT_SOURCE_DIR "/tests/data/bootstrap.gguf"),
                                     .parallel_max = 1,
                                     .keep_alive_ms = -1};
     assert_int_equal(mt_local_set_models(rig.engine, &longer, 1, NULL), MT_OK);

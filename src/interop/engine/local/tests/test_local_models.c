@@ -13,7 +13,7 @@
 #include "rig.h"
 #include "system/file.h"
 
-#define LAB    MT_SOURCE_DIR "/lab/bootstrap.gguf"
+#define LAB    MT_SOURCE_DIR "/tests/data/bootstrap.gguf"
 #define BROKEN MT_BINARY_DIR "/lab-broken.gguf"
 
 static void ask(struct rig *rig, struct rig_call *call)

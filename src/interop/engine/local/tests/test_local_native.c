@@ -64,7 +64,7 @@ static void write_copy(void)
     uint64_t len = sizeof template_text - 1;
     uint64_t old_len = 0;
 
-    assert_int_equal(mt_file_read(MT_SOURCE_DIR "/lab/bootstrap.gguf", 16 << 20, &file, NULL),
+    assert_int_equal(mt_file_read(MT_SOURCE_DIR "/tests/data/bootstrap.gguf", 16 << 20, &file, NULL),
                      MT_OK);
     struct mt_str all = mt_buf_str(&file);
     size_t header = header_bytes(all);
