@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin on purpose: scripts/ and CMake do the work.
-.PHONY: help up motet build test bench bench-train soak lint fuzz clean
+.PHONY: help up motet build test bench bench-train lab soak lint fuzz clean
 
 help:
 	@echo "make up     install what is missing, build, start a node in the foreground;"
@@ -9,6 +9,7 @@ help:
 	@echo "make test   build with sanitizers, run every test"
 	@echo "make bench  measure beside haproxy, nginx and other gateways (35 minutes)"
 	@echo "make bench-train  training steps beside PyTorch's (2 minutes, and its package)"
+	@echo "make lab    train the lab's models anew, recipe by recipe (two hours)"
 	@echo "make soak   hours of load in short: memory, kill -9, ThreadSanitizer"
 	@echo "make lint   format, headers, imports, clang, memory rules, sizes"
 	@echo "make fuzz   60 seconds of new inputs for every parser"
@@ -39,6 +40,9 @@ bench: build
 bench-train: build
 	@scripts/install-deps.sh bench-train
 	@python3 bench/train.py
+
+lab: build
+	@scripts/lab.sh
 
 soak:
 	@scripts/soak.sh
