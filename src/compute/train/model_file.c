@@ -16,6 +16,7 @@ enum {
     TYPE_UNKNOWN = 2,
     TYPE_CONTROL = 3,
     TYPE_BYTE = 6,
+    POOLING_LAST = 3, /* as llama.cpp counts */
     KEYS_MAX = 40,
     QUANTIZATION_VERSION = 2,
 };
@@ -46,6 +47,7 @@ static const struct number {
 static const char key_norm_eps[] = "llama.attention.layer_norm_rms_epsilon";
 static const char key_rope_base[] = "llama.rope.freq_base";
 static const char key_tokens[] = "tokenizer.ggml.tokens";
+static const char key_pooling[] = "llama.pooling_type";
 
 /* --- writing --- */
 
@@ -110,7 +112,7 @@ static mt_rc words_init(struct words *words, const struct mt_model_about *about,
 }
 
 static size_t list_keys(const struct mt_shape *shape, enum mt_model_type type,
-                        struct words *words, struct mt_gguf_key *out)
+                        enum mt_model_use use, struct words *words, struct mt_gguf_key *out)
 {
     const struct mt_gguf_key head[] = {
         {"general.architecture", MT_GGUF_TEXT, {.text = "llama"}, 0},
@@ -128,15 +130,24 @@ static size_t list_keys(const struct mt_shape *shape, enum mt_model_type type,
         {"tokenizer.ggml.scores", MT_GGUF_F32S, {.f32s = words->scores}, shape->vocab_n},
         {"tokenizer.ggml.token_type", MT_GGUF_I32S, {.i32s = words->types}, shape->vocab_n},
         {"tokenizer.ggml.bos_token_id", MT_GGUF_U32, {.u32 = MT_TOKEN_BEGIN}, 0},
-        {"tokenizer.ggml.eos_token_id", MT_GGUF_U32, {.u32 = MT_TOKEN_IM_END}, 0},
+        {"tokenizer.ggml.eos_token_id",
+         MT_GGUF_U32,
+         {.u32 = use == MT_MODEL_EMBEDS ? MT_TOKEN_END : MT_TOKEN_IM_END},
+         0},
         {"tokenizer.ggml.unknown_token_id", MT_GGUF_U32, {.u32 = MT_TOKEN_UNKNOWN}, 0},
         {"tokenizer.ggml.add_space_prefix", MT_GGUF_BOOL, {.is_set = false}, 0},
         {"tokenizer.ggml.add_bos_token", MT_GGUF_BOOL, {.is_set = false}, 0},
         {"tokenizer.chat_template", MT_GGUF_TEXT, {.text = chat_template}, 0},
     };
+    const struct mt_gguf_key of_embedder[] = {
+        {key_pooling, MT_GGUF_U32, {.u32 = POOLING_LAST}, 0},
+        {"tokenizer.ggml.add_eos_token", MT_GGUF_BOOL, {.is_set = true}, 0},
+    };
     size_t n = MT_ARRAY_LEN(head);
 
-    _Static_assert(MT_ARRAY_LEN(head) + MT_ARRAY_LEN(numbers) + MT_ARRAY_LEN(tail) <= KEYS_MAX,
+    _Static_assert(MT_ARRAY_LEN(head) + MT_ARRAY_LEN(numbers) + MT_ARRAY_LEN(tail) +
+                           MT_ARRAY_LEN(of_embedder) <=
+                       KEYS_MAX,
                    "keys");
     memcpy(out, head, sizeof head);
     for (size_t i = 0; i < MT_ARRAY_LEN(numbers); i++) {
@@ -145,7 +156,11 @@ static size_t list_keys(const struct mt_shape *shape, enum mt_model_type type,
         out[n++] = (struct mt_gguf_key){numbers[i].key, MT_GGUF_U32, {.u32 = value}, 0};
     }
     memcpy(out + n, tail, sizeof tail);
-    return n + MT_ARRAY_LEN(tail);
+    n += MT_ARRAY_LEN(tail);
+    if (use != MT_MODEL_EMBEDS)
+        return n;
+    memcpy(out + n, of_embedder, sizeof of_embedder);
+    return n + MT_ARRAY_LEN(of_embedder);
 }
 
 static void list_tensors(const struct mt_tensor *tensors, uint32_t n, const float *params,
@@ -187,8 +202,8 @@ mt_rc mt_model_write(const char *path, const struct mt_shape *shape, const float
     MT_TRY(words_init(&words, about, err));
     uint32_t tensors_n = mt_shape_tensors(shape, tensors);
     list_tensors(tensors, tensors_n, params, type, listed);
-    return mt_gguf_write(path, keys, list_keys(shape, type, &words, keys), listed, tensors_n,
-                         library_dir, err);
+    size_t keys_n = list_keys(shape, type, about->use, &words, keys);
+    return mt_gguf_write(path, keys, keys_n, listed, tensors_n, library_dir, err);
 }
 
 /* --- reading --- */
@@ -377,5 +392,18 @@ mt_rc mt_model_read(const char *path, struct mt_shape *shape, float **params,
         return mt_err_wrap(err, rc, "model file '%s'", path);
     *shape = found;
     *params = values;
+    return MT_OK;
+}
+
+mt_rc mt_model_read_use(const char *path, enum mt_model_use *use, const char *library_dir,
+                        struct mt_err *err)
+{
+    MT_CLEANUP(mt_gguf_closep) struct mt_gguf_file *file = NULL;
+    uint32_t pooling = 0;
+
+    MT_TRY(mt_gguf_open(path, library_dir, &file, err));
+    *use = mt_gguf_find_u32(file, key_pooling, &pooling) && pooling == POOLING_LAST
+               ? MT_MODEL_EMBEDS
+               : MT_MODEL_GENERATES;
     return MT_OK;
 }

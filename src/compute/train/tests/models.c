@@ -6,8 +6,9 @@
 #include "base/alloc.h"
 #include "train/vocab.h"
 
-const struct mt_model_about about = {MT_STR_INIT("lab test"), MT_STR_INIT("a model of a test"),
-                                     MT_STR_INIT("Apache-2.0")};
+const struct mt_model_about about = {.name = MT_STR_INIT("lab test"),
+                                     .description = MT_STR_INIT("a model of a test"),
+                                     .license = MT_STR_INIT("Apache-2.0")};
 
 const struct mt_shape wide_shape = {.vocab_n = MT_VOCAB_N,
                                     .context_n = 256,

@@ -10,10 +10,17 @@
 
 enum mt_model_type { MT_MODEL_F32, MT_MODEL_F16, MT_MODEL_Q8_0 };
 
+/* What llama.cpp is told to do with it. */
+enum mt_model_use {
+    MT_MODEL_GENERATES,
+    MT_MODEL_EMBEDS, /* a text ends in MT_TOKEN_END, whose state is the text's vector */
+};
+
 struct mt_model_about {
     struct mt_str name;        /* general.name */
     struct mt_str description; /* general.description */
     struct mt_str license;     /* general.license */
+    enum mt_model_use use;
 };
 
 /** Write with the byte-level vocabulary (train/vocab.h; vocab_n says whether
@@ -37,5 +44,9 @@ mt_rc mt_model_write(const char *path, const struct mt_shape *shape, const float
  *  GiB), MT_E_DENIED, MT_E_IO, MT_E_NOMEM */
 mt_rc mt_model_read(const char *path, struct mt_shape *shape, float **params,
                     const char *library_dir, struct mt_err *err);
+
+/** What a file's model is for. @return MT_OK, or as mt_model_read() */
+mt_rc mt_model_read_use(const char *path, enum mt_model_use *use, const char *library_dir,
+                        struct mt_err *err);
 
 #endif
