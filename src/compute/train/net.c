@@ -250,6 +250,16 @@ void mt_net_forward(struct mt_net *net, const float *params, const struct mt_bat
     run(&pass);
 }
 
+void mt_net_embed(struct mt_net *net, const float *params, const struct mt_batch *batch,
+                  float *vectors)
+{
+    struct mt_net_sum sum;
+    struct net_pass pass = {
+        .net = net, .params = params, .batch = batch, .vectors = vectors, .sum = &sum};
+
+    run(&pass);
+}
+
 void mt_net_step(struct mt_net *net, const float *params, const struct mt_batch *batch,
                  float scale, float *grads, float *logps, struct mt_net_sum *sum)
 {

@@ -66,6 +66,11 @@ void mt_train__net_loss(const struct net_pass *pass)
     uint32_t targets_n = pass->chunk.targets_n;
 
     mt_train__net_norm(pass, net->x_out, targets_n, net->plan.out_norm);
+    if (pass->vectors != NULL) {
+        memcpy(pass->vectors + (size_t)pass->chunk.targets_before * net->shape.width,
+               net->normed, (size_t)targets_n * net->shape.width * sizeof *net->normed);
+        return;
+    }
     for (uint32_t first = 0; first < targets_n; first += net->logits_rows) {
         uint32_t left = targets_n - first;
 

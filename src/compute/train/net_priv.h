@@ -72,6 +72,7 @@ struct net_pass {
     float *grads; /* NULL: forward only */
     float scale;
     float *logits, *logps; /* or NULL */
+    float *vectors;        /* not NULL: up to the final norm only, and its rows go here */
     struct mt_net_sum *sum;
     struct net_chunk chunk;
 };

@@ -51,6 +51,11 @@ struct mt_net_sum {
 void mt_net_forward(struct mt_net *net, const float *params, const struct mt_batch *batch,
                     float *logits, float *logps, struct mt_net_sum *sum);
 
+/** Forward up to the final norm: what it leaves at each target, whichever the target is.
+ *  @param vectors out: [targets that are there x width] */
+void mt_net_embed(struct mt_net *net, const float *params, const struct mt_batch *batch,
+                  float *vectors);
+
 /** Forward and backward: adds the gradient of (scale * loss) to grads [params_n]. */
 void mt_net_step(struct mt_net *net, const float *params, const struct mt_batch *batch,
                  float scale, float *grads, float *logps, struct mt_net_sum *sum);
