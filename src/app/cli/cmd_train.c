@@ -9,6 +9,7 @@
 #include "system/env.h"
 #include "train/attempt.h"
 #include "train/card.h"
+#include "train/embed_card.h"
 #include "train/job.h"
 #include "train/run.h"
 #include "train/versus.h"
@@ -343,6 +344,31 @@ static struct mt_str model_name(struct mt_str path)
     return mt_str_ends(path, MT_STR(".gguf")) ? mt_str_sub(path, 0, path.len - 5) : path;
 }
 
+/* An embedder's, which is not known to have learned less than all skills. */
+static mt_rc print_embed_card(struct cli *cli, const struct cli_args *args,
+                              const char *library_dir, struct mt_err *err)
+{
+    MT_CLEANUP(mt_buf_fini) struct mt_buf out = MT_BUF_INIT(CLI_TABLE_MAX);
+    MT_CLEANUP(mt_freep) struct mt_embed_card *card = mt_alloc(1, sizeof *card);
+    MT_CLEANUP(mt_freep) float *params = NULL;
+    const char *path = cli_value(args, "card");
+    int64_t items_n = MT_EMBED_ITEMS;
+
+    if (card == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "card");
+    card->name = model_name(mt_str_of(path));
+    card->learned = MT_EMBED_ALL_SKILLS;
+    MT_TRY(count_of(args, "items", MT_EMBED_ITEMS_MAX, &items_n, err));
+    MT_TRY(mt_model_read(path, &card->shape, &params, library_dir, err));
+    const struct mt_embed_card_opts opts = {.params = params, .items_n = (uint32_t)items_n};
+    MT_TRY(mt_embed_card_measure(card, &opts, err));
+    if (cli_has(args, "json"))
+        mt_embed_card_json(card, &out);
+    else
+        mt_embed_card_markdown(card, &out);
+    return cli_put(cli, &out, err);
+}
+
 static mt_rc print_card(struct cli *cli, const struct cli_args *args, const char *library_dir,
                         struct mt_err *err)
 {
@@ -352,7 +378,11 @@ static mt_rc print_card(struct cli *cli, const struct cli_args *args, const char
     const char *path = cli_value(args, "card");
     struct mt_card card = {.name = model_name(mt_str_of(path))};
     int64_t items_n = MT_EXAM_ITEMS;
+    enum mt_model_use use;
 
+    MT_TRY(mt_model_read_use(path, &use, library_dir, err));
+    if (use == MT_MODEL_EMBEDS)
+        return print_embed_card(cli, args, library_dir, err);
     MT_TRY(count_of(args, "items", MT_EXAM_ITEMS_MAX, &items_n, err));
     MT_TRY(mt_model_read(path, &card.shape, &params, library_dir, err));
     MT_TRY(mt_model_asker_new(&card.shape, params, BESIDE, &model, err));

@@ -24,7 +24,9 @@ struct whole {
 /* ------------------------------------------------------------------ kinds */
 
 #define BIT(kind) (1u << (kind))
-#define LEARNING  (BIT(MT_RECIPE_PRETRAIN) | BIT(MT_RECIPE_DISTILL) | BIT(MT_RECIPE_REINFORCE))
+#define LEARNING                                                                   \
+    (BIT(MT_RECIPE_PRETRAIN) | BIT(MT_RECIPE_DISTILL) | BIT(MT_RECIPE_REINFORCE) | \
+     BIT(MT_RECIPE_EMBED))
 
 /* Keys and sections that not every kind has, and whether it cannot do without. */
 static const struct {
@@ -48,6 +50,7 @@ static const struct {
     {"merge.b", BIT(MT_RECIPE_MERGE), BIT(MT_RECIPE_MERGE)},
     {"chain", BIT(MT_RECIPE_CHAIN), BIT(MT_RECIPE_CHAIN)},
     {"card.path", LEARNING | BIT(MT_RECIPE_MERGE) | BIT(MT_RECIPE_CHAIN), BIT(MT_RECIPE_CHAIN)},
+    {"embed", BIT(MT_RECIPE_EMBED), 0},
     {"outputs", LEARNING | BIT(MT_RECIPE_MERGE), LEARNING | BIT(MT_RECIPE_MERGE)},
 };
 
@@ -204,6 +207,8 @@ static mt_rc check_data(const struct check *c, struct mt_err *err)
 
         if ((data->skill.len > 0) == (data->file.len > 0))
             return blame_data(c, i, "skill", err, "expected either a skill or a file");
+        if (data->file.len > 0 && recipe->kind == MT_RECIPE_EMBED)
+            return blame_data(c, i, "file", err, "an embedder learns from skills only");
         if (data->file.len > 0 && data->difficulty != MT_RECIPE_ANY_DIFFICULTY)
             return blame_data(c, i, "difficulty", err, "a file has none");
         if (data->skill.len > 0 && check_skills(data->skill, &why) != MT_OK)

@@ -12,10 +12,13 @@
 
 enum { DATA_MAX = 64, OUTPUTS_MAX = 8 };
 
-const struct mt_settings_word mt_recipe__kinds[] = {
-    {"pretrain", MT_RECIPE_PRETRAIN},   {"distill", MT_RECIPE_DISTILL},
-    {"reinforce", MT_RECIPE_REINFORCE}, {"merge", MT_RECIPE_MERGE},
-    {"chain", MT_RECIPE_CHAIN},         {NULL, 0}};
+const struct mt_settings_word mt_recipe__kinds[] = {{"pretrain", MT_RECIPE_PRETRAIN},
+                                                    {"distill", MT_RECIPE_DISTILL},
+                                                    {"reinforce", MT_RECIPE_REINFORCE},
+                                                    {"merge", MT_RECIPE_MERGE},
+                                                    {"chain", MT_RECIPE_CHAIN},
+                                                    {"embed", MT_RECIPE_EMBED},
+                                                    {NULL, 0}};
 static const struct mt_settings_word types[] = {
     {"f32", MT_MODEL_F32}, {"f16", MT_MODEL_F16}, {"q8_0", MT_MODEL_Q8_0}, {NULL, 0}};
 static const struct mt_settings_word ways[] = {
@@ -96,7 +99,7 @@ static const struct mt_settings_key root_keys[] = {
      .help =
          "learn from data; learn from a teacher on data; learn from own answers, and when to "
          "ask for help; mix two models; measure several models that share the steps of a "
-         "task"},
+         "task; learn to tell tasks apart, for vectors of texts"},
     {"seed", MT_SETTINGS_COUNT, FIXED, AT(seed), .initial = "1", .max = COUNT_MAX,
      .help = "of the first parameters and of the data"},
     {"base", MT_SETTINGS_PATH, FIXED, AT(base),
@@ -194,6 +197,9 @@ static const struct mt_settings_key root_keys[] = {
     {"chain", MT_SETTINGS_ITEMS, FIXED, AT(members), N_AT(members_n),
      .max = MT_RECIPE_MEMBERS_MAX, .items = &mt_recipe__member,
      .help = "its members; the first that is given a skill has its steps"},
+    {"embed.answerer", MT_SETTINGS_PATH, AT(answerer),
+     .help = "GGUF file of a model of the lab: the card says how well the vectors tell whether "
+             "it answers rightly; none: not measured"},
     {"outputs", MT_SETTINGS_ITEMS, AT(outputs), N_AT(outputs_n), .max = OUTPUTS_MAX,
      .items = &output_group, .help = "the files that the model is written to"},
     {"card.path", MT_SETTINGS_TEXT, AT(card_path),

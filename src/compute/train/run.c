@@ -27,6 +27,7 @@ struct run {
     struct mt_run__data data;
     struct mt_trainer *trainer;
     struct mt_run__teacher *teacher; /* NULL: none */
+    struct mt_embed_room *room;      /* of an embedder's batches; NULL: they are chats */
     struct mt_run__look *look;       /* NULL: none */
     struct mt_run__drill *drill;     /* NULL: it learns from data */
     struct mt_run__state state;
@@ -39,6 +40,7 @@ static void run_fini(struct run *run)
     mt_run__drill_free(run->drill);
     mt_run__look_free(run->look);
     mt_run__teacher_free(run->teacher);
+    mt_embed_room_free(run->room);
     mt_trainer_free(run->trainer);
     mt_run__data_close(&run->data);
     mt_free(run->base);
@@ -130,7 +132,10 @@ static mt_rc open_trainer(struct run *run, uint64_t steps, struct mt_err *err)
 
 static void next_batch(struct run *run, struct mt_batch *batch)
 {
-    mt_items_next(run->data.items, batch);
+    if (run->room != NULL)
+        mt_embed_next(run->room, run->data.items, batch);
+    else
+        mt_items_next(run->data.items, batch);
     if (run->teacher != NULL)
         mt_run__teach(run->teacher, batch);
 }
@@ -278,6 +283,8 @@ static mt_rc open_run(struct run *run, struct mt_err *err)
     MT_TRY(mt_run__data_open(recipe, &run->shape, &run->data, err));
     if (recipe->kind == MT_RECIPE_DISTILL)
         MT_TRY(mt_run__teacher_new(recipe, run->opts, &run->shape, &run->teacher, err));
+    if (recipe->kind == MT_RECIPE_EMBED)
+        MT_TRY(mt_run__embed_open(recipe, run->opts, &run->room, err));
     if (from == MT_RUN_CHECKPOINT || (from == MT_RUN_EITHER && mt_file_exists(run->checkpoint)))
         MT_TRY(go_on(run, err));
     else
@@ -424,6 +431,7 @@ mt_rc mt_run(const struct mt_recipe *recipe, const struct mt_run_opts *opts, str
     case MT_RECIPE_PRETRAIN:
     case MT_RECIPE_DISTILL:
     case MT_RECIPE_REINFORCE:
+    case MT_RECIPE_EMBED:
         return train(&run, err);
     case MT_RECIPE_MERGE:
         return mt_run__merge(recipe, opts, err);

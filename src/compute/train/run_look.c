@@ -3,7 +3,6 @@
  * model says them itself. */
 #include "base/alloc.h"
 #include "run_priv.h"
-#include "train/asker.h"
 
 enum { BESIDE = 128 }; /* items that are answered side by side */
 
@@ -11,6 +10,7 @@ struct mt_run__look {
     struct mt_trainer *trainer; /* whose model is looked at */
     struct mt_items *items;
     struct mt_model_asker *asker;
+    struct mt_embed_room *room; /* of an embedder, which is not asked; NULL: it answers */
     uint32_t items_n;
     struct mt_item asked[BESIDE];
     struct mt_str prompts[BESIDE];
@@ -23,6 +23,7 @@ void mt_run__look_free(struct mt_run__look *look)
         return;
     mt_items_free(look->items);
     mt_model_asker_free(look->asker);
+    mt_embed_room_free(look->room);
     mt_free(look);
 }
 
@@ -41,8 +42,11 @@ mt_rc mt_run__look_new(const struct mt_recipe *recipe, struct mt_trainer *traine
     look->trainer = trainer;
     look->items_n = (uint32_t)recipe->validate_items;
     MT_TRY(mt_run__items(recipe, MT_SPLIT_VALIDATION, &look->items, err));
-    MT_TRY(mt_model_asker_new(mt_trainer_shape(trainer), mt_trainer_params(trainer), BESIDE,
-                              &look->asker, err));
+    if (recipe->kind == MT_RECIPE_EMBED)
+        MT_TRY(mt_embed_room_new((uint32_t)recipe->batch_tokens, &look->room, err));
+    else
+        MT_TRY(mt_model_asker_new(mt_trainer_shape(trainer), mt_trainer_params(trainer), BESIDE,
+                                  &look->asker, err));
     *out = MT_MOVE(look);
     return MT_OK;
 }
@@ -84,8 +88,33 @@ static uint32_t right_of(struct mt_run__look *look, uint32_t n)
     return right_n;
 }
 
+/* Whole batches as well; right is whose skill is the likeliest label. */
+static void look_at_texts(struct mt_run__look *look, struct mt_run_event *event)
+{
+    struct mt_net_sum all = {0};
+
+    mt_items_seek(look->items, 0);
+    while (all.targets_n < look->items_n) {
+        struct mt_batch batch;
+        struct mt_net_sum sum;
+
+        mt_embed_next(look->room, look->items, &batch);
+        mt_trainer_evaluate(look->trainer, &batch, NULL, &sum);
+        all.loss += sum.loss;
+        all.right_n += sum.right_n;
+        all.targets_n += sum.targets_n;
+    }
+    event->validation_loss = all.loss / all.targets_n;
+    event->right_n = all.right_n;
+    event->items_n = all.targets_n;
+}
+
 void mt_run__look(struct mt_run__look *look, struct mt_run_event *event)
 {
+    if (look->room != NULL) {
+        look_at_texts(look, event);
+        return;
+    }
     event->validation_loss = loss_of(look);
     event->items_n = look->items_n;
     event->right_n = 0;

@@ -37,9 +37,11 @@ static mt_rc write_model(const struct mt_recipe *recipe, const struct mt_run_opt
                          struct mt_err *err)
 {
     MT_CLEANUP(mt_freep) char *path = below(opts, output->path);
-    const struct mt_model_about about = {.name = recipe->name,
-                                         .description = recipe->description,
-                                         .license = MT_STR("Apache-2.0")};
+    const struct mt_model_about about = {
+        .name = recipe->name,
+        .description = recipe->description,
+        .license = MT_STR("Apache-2.0"),
+        .use = recipe->kind == MT_RECIPE_EMBED ? MT_MODEL_EMBEDS : MT_MODEL_GENERATES};
 
     if (path == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "output");
@@ -52,14 +54,12 @@ static mt_rc write_model(const struct mt_recipe *recipe, const struct mt_run_opt
 /* ------------------------------------------------------------------ the card */
 
 static mt_rc measure(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
-                     struct mt_card *card, struct mt_card_help *rows, struct mt_err *err)
+                     const char *path, struct mt_card *card, struct mt_card_help *rows,
+                     struct mt_err *err)
 {
-    MT_CLEANUP(mt_freep) char *path = below(opts, recipe->outputs[0].path);
     MT_CLEANUP(mt_model_asker_freep) struct mt_model_asker *model = NULL;
     MT_CLEANUP(mt_freep) float *params = NULL;
 
-    if (path == NULL)
-        return MT_FAIL(err, MT_E_NOMEM, "card");
     MT_TRY(mt_model_read(path, &card->shape, &params, opts->library_dir, err));
     MT_TRY(mt_model_asker_new(&card->shape, params, BESIDE, &model, err));
     const struct mt_asker asker = mt_model_asker_view(model);
@@ -82,26 +82,38 @@ static mt_rc write_text(const struct mt_run_opts *opts, const struct mt_run__mad
     return MT_OK;
 }
 
+static mt_rc write_cards(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                         const struct mt_run__made *made, const struct mt_run__card *card,
+                         struct mt_err *err)
+{
+    if (recipe->card_path.len > 0)
+        MT_TRY(write_text(opts, made, recipe->card_path, &card->markdown, err));
+    if (recipe->card_json.len > 0)
+        MT_TRY(write_text(opts, made, recipe->card_json, &card->json, err));
+    return MT_OK;
+}
+
+static void card_fini(struct mt_run__card *card)
+{
+    mt_buf_fini(&card->markdown);
+    mt_buf_fini(&card->json);
+}
+
 mt_rc mt_run__write_cards(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
                           const struct mt_card *card, struct mt_err *err)
 {
     const struct mt_run__made made = {.steps = card->steps_n, .tokens = card->tokens_n};
-    MT_CLEANUP(mt_buf_fini) struct mt_buf text = MT_BUF_INIT(CARD_MAX);
+    MT_CLEANUP(card_fini)
+    struct mt_run__card text = {MT_BUF_INIT(CARD_MAX), MT_BUF_INIT(CARD_MAX)};
 
-    if (recipe->card_path.len > 0) {
-        mt_card_markdown(card, &text);
-        MT_TRY(write_text(opts, &made, recipe->card_path, &text, err));
-    }
-    mt_buf_clear(&text);
-    if (recipe->card_json.len > 0) {
-        mt_card_json(card, &text);
-        MT_TRY(write_text(opts, &made, recipe->card_json, &text, err));
-    }
-    return MT_OK;
+    mt_card_markdown(card, &text.markdown);
+    mt_card_json(card, &text.json);
+    return write_cards(recipe, opts, &made, &text, err);
 }
 
-static mt_rc write_card(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
-                        const struct mt_run__made *made, struct mt_err *err)
+static mt_rc make_card(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                       const struct mt_run__made *made, const char *path,
+                       struct mt_run__card *out, struct mt_err *err)
 {
     struct mt_card_help rows[MT_RECIPE_LIMITS_MAX + 1] = {0};
     struct mt_card card = {
@@ -113,8 +125,26 @@ static mt_rc write_card(const struct mt_recipe *recipe, const struct mt_run_opts
         .wall_s = (double)made->spent_ms / 1000,
     };
 
-    MT_TRY(measure(recipe, opts, &card, rows, err));
-    return mt_run__write_cards(recipe, opts, &card, err);
+    MT_TRY(measure(recipe, opts, path, &card, rows, err));
+    mt_card_markdown(&card, &out->markdown);
+    mt_card_json(&card, &out->json);
+    return MT_OK;
+}
+
+static mt_rc write_card(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                        const struct mt_run__made *made, struct mt_err *err)
+{
+    MT_CLEANUP(card_fini)
+    struct mt_run__card card = {MT_BUF_INIT(CARD_MAX), MT_BUF_INIT(CARD_MAX)};
+    MT_CLEANUP(mt_freep) char *path = below(opts, recipe->outputs[0].path);
+
+    if (path == NULL)
+        return MT_FAIL(err, MT_E_NOMEM, "card");
+    if (recipe->kind == MT_RECIPE_EMBED)
+        MT_TRY(mt_run__embed_card(recipe, opts, made, path, &card, err));
+    else
+        MT_TRY(make_card(recipe, opts, made, path, &card, err));
+    return write_cards(recipe, opts, made, &card, err);
 }
 
 mt_rc mt_run__write(const struct mt_recipe *recipe, const struct mt_run_opts *opts,

@@ -6,6 +6,8 @@
 
 #include "base/arena.h"
 #include "data_file.h"
+#include "train/asker.h"
+#include "train/embed.h"
 #include "train/items.h"
 #include "train/run.h"
 #include "train/trainer.h"
@@ -96,6 +98,11 @@ struct mt_run__made {
     int64_t spent_ms;
 };
 
+/* A card in both of its forms. */
+struct mt_run__card {
+    struct mt_buf markdown, json;
+};
+
 /** Write the outputs of a recipe and the card of the first of them, and tell of each. */
 mt_rc mt_run__write(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
                     const struct mt_run__made *made, struct mt_err *err);
@@ -123,6 +130,19 @@ mt_rc mt_run__measure_help(const struct mt_recipe *recipe, const struct mt_run_o
                            struct mt_err *err);
 
 void mt_run__tell(const struct mt_run_opts *opts, const struct mt_run_event *event);
+
+/* ---------------------------------------------------------------- embedders (run_embed.c) */
+
+/** Room for its batches; what its card will need is looked for now rather than after the run.
+ *  @return MT_OK, MT_E_NOMEM, or as mt_model_read() for the answerer */
+mt_rc mt_run__embed_open(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                         struct mt_embed_room **out, struct mt_err *err);
+
+/** Its card.
+ *  @param path of the model as it was written */
+mt_rc mt_run__embed_card(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                         const struct mt_run__made *made, const char *path,
+                         struct mt_run__card *out, struct mt_err *err);
 
 /* ---------------------------------------------------------------- the state (run_state.c) */
 

@@ -74,7 +74,14 @@ static void every_mistake_names_its_place(void **state)
         {"name: a\ntrain: {stepz: 2}\n",
          "r.yaml:2:9: unknown key 'train.stepz', did you mean 'train.steps'?"},
         {"name: a\nkind: pray\n", "r.yaml:2:7: kind: expected one of pretrain, distill, "
-                                  "reinforce, merge, chain, found 'pray'"},
+                                  "reinforce, merge, chain, embed, found 'pray'"},
+        {"name: a\nkind: embed\n" OUT LENGTH SHAPE, "r.yaml:1:1: embed without 'data'"},
+        {"name: a\nkind: embed\n" SHAPE OUT LENGTH "data: [{skill: add}, {file: x}]\n",
+         "r.yaml:6:23: file: an embedder learns from skills only"},
+        {"name: a\n" SHAPE DATA OUT LENGTH "embed: {answerer: a}\n",
+         "r.yaml:6:9: embed.answerer: a recipe of kind 'pretrain' has no such key"},
+        {"name: a\nkind: embed\n" SHAPE DATA OUT LENGTH "distill: {teacher: a}\n",
+         "r.yaml:7:11: distill.teacher: a recipe of kind 'embed' has no such key"},
         {"name: a\n" SHAPE DATA LENGTH, "r.yaml:1:1: pretrain without 'outputs'"},
         {"name: a\n" SHAPE OUT LENGTH, "r.yaml:1:1: pretrain without 'data'"},
         {"name: a\n" DATA OUT LENGTH, "r.yaml:1:1: pretrain without 'shape.layers'"},
@@ -212,7 +219,7 @@ static void the_committed_page_is_current(void **state)
 static void the_labs_recipes_are_valid(void **state)
 {
     (void)state;
-    static const char *const names[] = {"pico"};
+    static const char *const names[] = {"pico", "embed", "embed-unseen"};
 
     for (size_t i = 0; i < MT_ARRAY_LEN(names); i++) {
         const struct mt_recipe *r = NULL;

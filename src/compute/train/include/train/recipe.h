@@ -20,6 +20,7 @@ enum mt_recipe_kind {
     MT_RECIPE_REINFORCE, /* learn from own answers, and when to ask for help */
     MT_RECIPE_MERGE,     /* a model between two others; nothing is learned */
     MT_RECIPE_CHAIN,     /* the card of several models that share the steps of a task */
+    MT_RECIPE_EMBED,     /* learn to tell tasks apart: train/embed.h */
 };
 
 enum mt_recipe_way { MT_MERGE_LINEAR, MT_MERGE_SPHERICAL };
@@ -87,6 +88,7 @@ struct mt_recipe {
     double t;
     const struct mt_recipe_member *members; /* chain */
     size_t members_n;
+    struct mt_str answerer; /* embed: GGUF of a model whose answers the card foretells */
     const struct mt_recipe_output *outputs;
     size_t outputs_n;
     struct mt_str card_path, card_json;

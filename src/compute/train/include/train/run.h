@@ -30,13 +30,14 @@ struct mt_run_event {
     uint64_t step, steps; /* done, and of the whole run */
     uint64_t tokens;      /* done, over all sessions */
     uint64_t params_n;
-    double loss; /* of the step's batch, nats per token of an answer */
+    double
+        loss; /* of the step's batch, nats per token of an answer; of an embedder, per text */
     double rate, grad_norm;
     double tokens_per_s; /* of this session */
     int64_t left_ms;     /* as this session has gone; -1: not known yet */
     int64_t spent_ms;    /* on steps, over all sessions that a checkpoint knows of */
     double validation_loss;
-    uint32_t right_n, items_n;
+    uint32_t right_n, items_n;      /* of an embedder: whose skill is the likeliest label */
     bool has_help;                  /* of the recipe: the next three say something */
     double asked, own_right, right; /* shares of traces or items: asked for help, right without,
                                        right in the end */
