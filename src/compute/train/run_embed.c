@@ -53,7 +53,7 @@ static uint32_t learned_of(const struct mt_recipe *recipe)
 
     for (size_t i = 0; i < recipe->data_n; i++)
         for (unsigned skill = 0; recipe->data[i].share > 0 && skill < MT_SKILLS_N; skill++)
-            if (mt_recipe_takes(&recipe->data[i], (enum mt_skill)skill))
+            if (mt_recipe_names(recipe->data[i].skill, (enum mt_skill)skill))
                 learned |= 1u << skill;
     return learned;
 }
