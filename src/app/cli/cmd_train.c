@@ -380,10 +380,10 @@ static mt_rc print_card(struct cli *cli, const struct cli_args *args, const char
     int64_t items_n = MT_EXAM_ITEMS;
     enum mt_model_use use;
 
+    MT_TRY(count_of(args, "items", MT_EXAM_ITEMS_MAX, &items_n, err));
     MT_TRY(mt_model_read_use(path, &use, library_dir, err));
     if (use == MT_MODEL_EMBEDS)
         return print_embed_card(cli, args, library_dir, err);
-    MT_TRY(count_of(args, "items", MT_EXAM_ITEMS_MAX, &items_n, err));
     MT_TRY(mt_model_read(path, &card.shape, &params, library_dir, err));
     MT_TRY(mt_model_asker_new(&card.shape, params, BESIDE, &model, err));
     const struct mt_asker asker = mt_model_asker_view(model);

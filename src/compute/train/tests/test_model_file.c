@@ -115,7 +115,7 @@ static void shapes_that_no_file_holds_are_refused(void **state)
     assert_int_equal(
         mt_model_write(PATH, &shape, model.params, MT_MODEL_F32, &about, NULL, &err),
         MT_E_INVALID);
-    assert_string_equal(err.text, "vocabulary of 300 tokens, expected 262 or 261");
+    assert_string_equal(err.text, "vocabulary of 300 tokens, expected 264");
     assert_int_equal(mt_model_write(DIR "/none/model.gguf", &wide_shape, model.params,
                                     MT_MODEL_F32, &about, NULL, &err),
                      MT_E_NOTFOUND);
@@ -181,8 +181,8 @@ static void broken_files_are_named(void **state)
          "'tokenizer.ggml.model' is 'plamo', expected 'llama'"},
         {"token", "<0x41>", 0, MT_STR_INIT("<0x4z>"), MT_E_INVALID,
          "another vocabulary: token 68 is '<0x4z>', expected '<0x41>'"},
-        {"tokens", "llama.vocab_size", 20, MT_STR_INIT("\x07\x01"), MT_E_INVALID,
-         "'llama.vocab_size' is 263, but there are 262 tokens"},
+        {"tokens", "llama.vocab_size", 20, MT_STR_INIT("\x09\x01"), MT_E_INVALID,
+         "'llama.vocab_size' is 265, but there are 264 tokens"},
         {"key", "llama.block_count", 0, MT_STR_INIT("llama.block_xxxxx"), MT_E_INVALID,
          "'llama.block_count' is missing or no 32-bit number"},
         {"kind", "llama.context_length", 20, MT_STR_INIT("\x06"), MT_E_INVALID,

@@ -44,7 +44,8 @@ struct rig_call {
     unsigned cancel_at, pause_at, fail_at;
 };
 
-/* Model file "tests/data/bootstrap.gguf" under the name "lab"; fields of model and opts may be set. */
+/* Model file "tests/data/bootstrap.gguf" under the name "lab"; fields of model and opts may be
+ * set. */
 void rig_open(struct rig *rig, struct mt_local_model model, struct mt_local_opts opts);
 void rig_close(struct rig *rig);
 
