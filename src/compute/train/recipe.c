@@ -273,6 +273,8 @@ static mt_rc check_reinforce(const struct check *c, struct mt_err *err)
         return blame(c, "reinforce.temperature", err, "expected above 0");
     if (!(recipe->kl > 0))
         return blame(c, "reinforce.kl", err, "expected above 0");
+    if (recipe->lessons_tokens > 0 && recipe->lessons_tokens < MT_RECIPE_TOKENS_MIN)
+        return blame(c, "reinforce.lessons", err, "expected 0, or 256 and more");
     if (recipe->prompts * recipe->traces > 1 << 13)
         return blame(c, "reinforce.prompts", err, "expected at most 8192 traces in a step");
     return MT_OK;

@@ -188,6 +188,10 @@ static const struct mt_settings_key root_keys[] = {
      .max = 100 * 1000,
      .help = "first steps, in which the model gets to know `<call_cloud>` behind those of its "
              "own answers that are wrong"},
+    {"reinforce.lessons", MT_SETTINGS_COUNT, FIXED, AT(lessons_tokens), .initial = "0",
+     .max = 64 * 1000,
+     .help = "tokens of the data's own answers that a step learns from beside its traces, so "
+             "that nothing is forgotten; at least 256, or 0: none"},
     {"merge.a", MT_SETTINGS_PATH, FIXED, AT(merge_a), .help = "the GGUF file at t = 0"},
     {"merge.b", MT_SETTINGS_PATH, FIXED, AT(merge_b), .help = "the GGUF file at t = 1"},
     {"merge.way", MT_SETTINGS_WORD, FIXED, AT(way), .initial = "linear", .words = ways,

@@ -218,16 +218,20 @@ static void show_help(struct mt_reinforce *r)
     }
 }
 
-/* What the step learns from. */
+/* What the step learns from: in its own steps also traces where all earned the same, for the
+ * pull alone leads back from "always". */
 static void make_batch(struct mt_reinforce *r, struct mt_batch *batch)
 {
-    if (is_warming_up(r)) {
+    bool is_warm = !is_warming_up(r);
+    struct mt_batch lessons;
+
+    if (!is_warm)
         show_help(r);
-        mt_rollout_batch(r->rollout, 0, r->ref, r->net, batch);
+    mt_rollout_batch(r->rollout, is_warm ? r->opts.kl : 0, r->ref, r->net, batch);
+    if (r->source.lessons == NULL)
         return;
-    }
-    /* also where all traces earned the same: the pull alone leads back from "always" */
-    mt_rollout_batch(r->rollout, r->opts.kl, r->ref, r->net, batch);
+    r->source.lessons(r->source.ctx, r->steps_n, &lessons);
+    mt_rollout_add(r->rollout, &lessons, batch);
 }
 
 mt_rc mt_reinforce_step(struct mt_reinforce *r, struct mt_reinforce_report *report,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "team.h"
 #include "train/net.h"
 
@@ -34,7 +35,8 @@ struct mt_rollout {
 
 uint32_t mt_rollout_tokens_max(const struct mt_rollout_opts *opts)
 {
-    return opts->prompts_n * opts->traces_n * (opts->prompt_max + opts->new_max);
+    return opts->prompts_n * opts->traces_n * (opts->prompt_max + opts->new_max) +
+           opts->lessons_max;
 }
 
 void mt_rollout_free(struct mt_rollout *r)
@@ -94,7 +96,7 @@ static bool get_memory(struct mt_rollout *r)
     r->targets = mt_alloc(all, sizeof *r->targets);
     r->weights = mt_alloc(all, sizeof *r->weights);
     r->ref_logps = mt_alloc(all, sizeof *r->ref_logps);
-    r->starts = mt_alloc(r->traces_all_n + 1, sizeof *r->starts);
+    r->starts = mt_alloc(r->traces_all_n + opts->lessons_max + 1, sizeof *r->starts);
     r->of = mt_alloc(r->traces_all_n, sizeof *r->of);
     return r->prompts != NULL && r->prompt_ns != NULL && r->drawn != NULL && r->logps != NULL &&
            r->items != NULL && r->advantages != NULL && r->last_n != NULL &&
@@ -273,4 +275,21 @@ void mt_rollout_batch(struct mt_rollout *r, double kl, const float *ref, struct 
 
     mt_net_forward(net, ref, out, NULL, r->ref_logps, &sum);
     add_pull(r, traces_n, kl);
+}
+
+void mt_rollout_add(struct mt_rollout *r, const struct mt_batch *lessons,
+                    struct mt_batch *batch)
+{
+    uint32_t at = batch->tokens_n;
+    uint32_t n = lessons->tokens_n;
+
+    MT_ASSERT(n <= r->opts.lessons_max && batch->tokens == r->tokens);
+    memcpy(r->tokens + at, lessons->tokens, n * sizeof *r->tokens);
+    memcpy(r->targets + at, lessons->targets, n * sizeof *r->targets);
+    for (uint32_t i = 0; i < n; i++)
+        r->weights[at + i] = lessons->targets[i] >= 0 ? 1 : 0;
+    for (uint32_t i = 0; i <= lessons->sequences_n; i++)
+        r->starts[batch->sequences_n + i] = at + lessons->starts[i];
+    batch->sequences_n += lessons->sequences_n;
+    batch->tokens_n += n;
 }

@@ -25,6 +25,8 @@ struct mt_run__drill {
     struct mt_attempter *own;
     struct helper helper;
     struct mt_items *train, *validation;
+    struct mt_items *lessons; /* NULL: none */
+    uint32_t lessons_max;     /* tokens of a step's */
     uint32_t prompts_n, looks_n;
     unsigned threads_n;
     uint64_t warmup_steps;
@@ -38,7 +40,8 @@ static struct mt_rollout_opts rollout_of(const struct mt_recipe *recipe)
     return (struct mt_rollout_opts){.prompts_n = (uint32_t)recipe->prompts,
                                     .traces_n = (uint32_t)recipe->traces,
                                     .prompt_max = PROMPT_TOKENS_MAX,
-                                    .new_max = NEW_TOKENS_MAX};
+                                    .new_max = NEW_TOKENS_MAX,
+                                    .lessons_max = (uint32_t)recipe->lessons_tokens};
 }
 
 uint32_t mt_run__tokens_max(const struct mt_recipe *recipe)
@@ -80,7 +83,30 @@ static bool on_help(void *ctx, uint32_t i)
     return drill->helps[i].is_right;
 }
 
+/* No step's lessons have as many items as tokens. */
+static void on_lessons(void *ctx, uint64_t step, struct mt_batch *out)
+{
+    struct mt_run__drill *drill = ctx;
+
+    mt_items_seek(drill->lessons, step * drill->lessons_max);
+    mt_items_next(drill->lessons, out);
+}
+
 /* ------------------------------------------------------------------ making one */
+
+/* A stream of its own: the recipe's mixture, in other batches and another order. */
+static mt_rc open_lessons(struct mt_run__drill *drill, const struct mt_recipe *recipe,
+                          struct mt_err *err)
+{
+    struct mt_recipe other = *recipe;
+
+    if (recipe->lessons_tokens == 0)
+        return MT_OK;
+    other.batch_tokens = recipe->lessons_tokens;
+    other.seed = recipe->seed + 1;
+    drill->lessons_max = (uint32_t)recipe->lessons_tokens;
+    return mt_run__items(&other, MT_SPLIT_TRAIN, &drill->lessons, err);
+}
 
 static mt_rc open_helper(struct helper *helper, const struct mt_recipe *recipe,
                          const struct mt_run_opts *opts, struct mt_err *err)
@@ -114,7 +140,8 @@ static mt_rc make_reinforce(struct mt_run__drill *drill, const struct mt_recipe 
         .warmup_steps = drill->warmup_steps,
         .seed = (uint64_t)recipe->seed,
     };
-    const struct mt_reinforce_source source = {on_prompt, on_answer, on_help, drill};
+    const struct mt_reinforce_source source = {
+        on_prompt, on_answer, on_help, drill->lessons != NULL ? on_lessons : NULL, drill};
 
     opts.rollout.threads_n = drill->threads_n;
     return mt_reinforce_new(drill->trainer, &opts, &source, &drill->reinforce, err);
@@ -138,6 +165,7 @@ mt_rc mt_run__drill_new(const struct mt_recipe *recipe, const struct mt_run_opts
         MT_TRY(open_helper(&drill->helper, recipe, opts, err));
     MT_TRY(mt_run__items(recipe, MT_SPLIT_TRAIN, &drill->train, err));
     MT_TRY(mt_run__items(recipe, MT_SPLIT_VALIDATION, &drill->validation, err));
+    MT_TRY(open_lessons(drill, recipe, err));
     MT_TRY(mt_attempter_new(mt_trainer_shape(trainer), mt_trainer_params(trainer), &drill->own,
                             err));
     MT_TRY(make_reinforce(drill, recipe, err));
@@ -155,6 +183,7 @@ void mt_run__drill_free(struct mt_run__drill *drill)
     mt_free(drill->helper.params);
     mt_items_free(drill->train);
     mt_items_free(drill->validation);
+    mt_items_free(drill->lessons);
     mt_free(drill);
 }
 

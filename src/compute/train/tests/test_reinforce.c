@@ -168,7 +168,7 @@ static void a_model_learns_what_it_cannot_know(void **state)
         .steps = LESSONS,
         .clip = 1,
     };
-    const struct mt_reinforce_source source = {on_prompt, on_answer, on_help, &world};
+    const struct mt_reinforce_source source = {on_prompt, on_answer, on_help, NULL, &world};
     struct mt_trainer *trainer;
     struct mt_reinforce *reinforce;
     struct mt_reinforce_report report;
@@ -213,7 +213,7 @@ static void bad_options_are_refused_by_name(void **state)
     well(mt_trainer_new(&trainer_opts, &trainer, &err), &err);
     for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
         struct mt_reinforce *reinforce = NULL;
-        const struct mt_reinforce_source source = {on_prompt, on_answer, on_help, NULL};
+        const struct mt_reinforce_source source = {on_prompt, on_answer, on_help, NULL, NULL};
 
         mt_check_row(rows[i].word, mt_reinforce_new(trainer, &rows[i].opts, &source, &reinforce,
                                                     &err) == MT_E_INVALID);

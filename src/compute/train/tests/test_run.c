@@ -428,7 +428,8 @@ static void a_killed_run_of_reinforcement_goes_on_to_the_same_weights(void **sta
     (void)state;
     static const char text[] =
         "name: drill\n" DRILL
-        "reinforce: {helper: whole/tiny.gguf, prompts: 4, traces: 4, warmup: 5, kl: 0.05}\n"
+        "reinforce: {helper: whole/tiny.gguf, prompts: 4, traces: 4, warmup: 5, kl: 0.05, "
+        "lessons: 300}\n"
         "outputs: [{path: drill.gguf, type: f32}]\n"
         "card: {path: drill.md, json: drill.json, items: 4, help_items: 20}\n";
     struct seen seen = {0}, again = {0};

@@ -81,7 +81,7 @@ struct mt_recipe {
     double temperature, teacher_share;
     struct mt_str helper; /* reinforce; empty: nobody to ask */
     double help_limit, help_worth, price_rate;
-    int64_t prompts, traces, rollout_warmup;
+    int64_t prompts, traces, rollout_warmup, lessons_tokens;
     double rollout_temperature, kl;
     struct mt_str merge_a, merge_b; /* merge */
     enum mt_recipe_way way;

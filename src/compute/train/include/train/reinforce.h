@@ -36,6 +36,11 @@ struct mt_reinforce_source {
     /** Does the helper answer it rightly? Asked once per prompt of a step, after all prompts of
      *  the step are known. */
     bool (*is_helper_right)(void *ctx, uint32_t i);
+    /** Right answers to learn from in step n beside the traces, so that what the model can do
+     *  is not forgotten over when it asks; at most the rollout's lessons_max tokens. NULL:
+     * none.
+     *  @source Ouyang et al., 2203.02155 (a mix with the gradient of pretraining) */
+    void (*lessons)(void *ctx, uint64_t step, struct mt_batch *out);
     void *ctx;
 };
 

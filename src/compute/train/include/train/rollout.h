@@ -19,11 +19,12 @@
 struct mt_rollout;
 
 struct mt_rollout_opts {
-    uint32_t prompts_n;  /* per batch */
-    uint32_t traces_n;   /* per prompt */
-    uint32_t prompt_max; /* longest prompt [tokens] */
-    uint32_t new_max;    /* longest answer [tokens] */
-    unsigned threads_n;  /* that draw; 0: one. Other numbers draw other traces */
+    uint32_t prompts_n;   /* per batch */
+    uint32_t traces_n;    /* per prompt */
+    uint32_t prompt_max;  /* longest prompt [tokens] */
+    uint32_t new_max;     /* longest answer [tokens] */
+    uint32_t lessons_max; /* tokens that mt_rollout_add() may add to a batch */
+    unsigned threads_n;   /* that draw; 0: one. Other numbers draw other traces */
 };
 
 mt_rc mt_rollout_new(const struct mt_shape *shape, const struct mt_rollout_opts *opts,
@@ -68,5 +69,11 @@ float *mt_rollout_advantages(struct mt_rollout *rollout, uint32_t i);
  *  @param out borrowed from the rollout until the next draw; tokens_n 0: nothing to learn */
 void mt_rollout_batch(struct mt_rollout *rollout, double kl, const float *ref,
                       struct mt_net *net, struct mt_batch *out);
+
+/** Add sequences with right answers to a batch that mt_rollout_batch() made: each of their
+ *  targets counts as a drawn token of advantage 1 does.
+ *  @param lessons without weights; at most lessons_max tokens */
+void mt_rollout_add(struct mt_rollout *rollout, const struct mt_batch *lessons,
+                    struct mt_batch *batch);
 
 #endif
