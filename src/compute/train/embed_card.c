@@ -105,17 +105,20 @@ static void add_weak(const struct mt_embed_report *report, struct mt_buf *out)
 }
 
 /* Where n-grams are as good, or better, nobody needs the model. */
-static void add_no_gain(const struct mt_embed_report *report, struct mt_buf *out)
+static void add_no_gain(const struct mt_embed_card *card, const struct mt_embed_report *report,
+                        struct mt_buf *out)
 {
+    const char *of = is_learned(card, report) ? "" : ", of skills it never saw";
+
     for (uint32_t i = 0; i < report->scores_n; i++) {
         const struct mt_embed_score *score = &report->scores[i];
 
         if (score->paired.low > 0)
             continue;
-        mt_buf_addf(out, "- %s: %s with %u examples, %s.\n",
+        mt_buf_addf(out, "- %s: %s with %u examples, %s%s.\n",
                     score->paired.high < 0 ? "Worse than n-grams"
                                            : "Not shown to be better than n-grams",
-                    questions[score->question], score->examples_n, probes[score->probe]);
+                    questions[score->question], score->examples_n, probes[score->probe], of);
     }
 }
 
@@ -145,7 +148,7 @@ void mt_embed_card_markdown(const struct mt_embed_card *card, struct mt_buf *out
                     "forms, no language: of other texts its vectors say little.\n");
     for (uint32_t i = 0; i < card->reports_n; i++) {
         add_weak(&card->reports[i], out);
-        add_no_gain(&card->reports[i], out);
+        add_no_gain(card, &card->reports[i], out);
     }
 }
 

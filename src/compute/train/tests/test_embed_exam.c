@@ -200,7 +200,8 @@ static void a_card_says_what_is_gained_and_where_nothing_is(void **state)
         "| +10.0 to +20.0 |\n",
         "### Skills it never saw\n\nsort, add; 300 items.\n",
         "confidence (ridge, most examples): add easy (60 %).\n",
-        "- Worse than n-grams: skill and difficulty with 8 examples, ridge.\n",
+        "- Worse than n-grams: skill and difficulty with 8 examples, ridge, of "
+        "skills it never saw.\n",
     };
     struct mt_embed_card card;
     struct mt_buf text = MT_BUF_INIT(1 << 16);
