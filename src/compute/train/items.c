@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "mix.h"
 #include "train/vocab.h"
 
 enum { CHAT_TOKENS = 3 }; /* of a dialogue, besides prompt and answer (train/vocab.h) */
@@ -122,23 +123,14 @@ void mt_items_freep(struct mt_items **items)
     *items = NULL;
 }
 
-/* @source SplitMix64, Vigna 2015 */
-static uint64_t mix(uint64_t value)
-{
-    value += 0x9e3779b97f4a7c15;
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-    return value ^ (value >> 31);
-}
-
 static const struct mt_items_part *pick(const struct mt_items *items, uint64_t *seed)
 {
-    uint64_t chance = mix(mix(items->seed) ^ items->position);
+    uint64_t chance = mt_train__mix(mt_train__mix(items->seed) ^ items->position);
     const struct part *part = items->parts;
 
     while ((chance >> 32) >= part->below)
         part++;
-    *seed = mix(chance);
+    *seed = mt_train__mix(chance);
     return &part->from;
 }
 
