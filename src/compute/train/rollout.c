@@ -160,20 +160,26 @@ static void draw_part(void *arg, unsigned member)
     mt_decoder_run(r->decoders[member], r->params, &r->items[first], end - first, &opts);
 }
 
+/* Trace k before anything was said. */
+static struct mt_decode_item *begin_trace(struct mt_rollout *r, uint32_t k)
+{
+    uint32_t i = k / r->opts.traces_n;
+
+    r->items[k] = (struct mt_decode_item){
+        .prompt = &r->prompts[(size_t)i * r->opts.prompt_max],
+        .prompt_n = r->prompt_ns[i],
+        .tokens = &r->drawn[(size_t)k * r->length_max],
+        .logps = &r->logps[(size_t)k * r->length_max],
+    };
+    r->last_n[k] = r->length_max;
+    return &r->items[k];
+}
+
 void mt_rollout_draw(struct mt_rollout *r, const float *params,
                      const struct mt_decode_opts *opts)
 {
-    for (uint32_t k = 0; k < r->traces_all_n; k++) {
-        uint32_t i = k / r->opts.traces_n;
-
-        r->items[k] = (struct mt_decode_item){
-            .prompt = &r->prompts[(size_t)i * r->opts.prompt_max],
-            .prompt_n = r->prompt_ns[i],
-            .tokens = &r->drawn[(size_t)k * r->length_max],
-            .logps = &r->logps[(size_t)k * r->length_max],
-        };
-        r->last_n[k] = r->length_max;
-    }
+    for (uint32_t k = 0; k < r->traces_all_n; k++)
+        (void)begin_trace(r, k);
     r->params = params;
     r->draw = *opts;
     mt_team_run(r->team, draw_part, r);
@@ -203,6 +209,20 @@ bool mt_rollout_put_before_end(struct mt_rollout *r, uint32_t i, uint32_t j, int
 void mt_rollout_weigh_last(struct mt_rollout *r, uint32_t i, uint32_t j, uint32_t n)
 {
     r->last_n[i * r->opts.traces_n + j] = n;
+}
+
+void mt_rollout_put(struct mt_rollout *r, uint32_t i, uint32_t j, const struct mt_trace *trace)
+{
+    uint32_t k = i * r->opts.traces_n + j;
+    struct mt_decode_item *item = begin_trace(r, k);
+
+    MT_ASSERT(trace->tokens_n <= r->opts.new_max);
+    memcpy(item->tokens, item->prompt, item->prompt_n * sizeof *item->tokens);
+    memcpy(item->tokens + item->prompt_n, trace->tokens,
+           trace->tokens_n * sizeof *item->tokens);
+    item->tokens_n = item->prompt_n + trace->tokens_n;
+    item->is_ended = trace->is_ended;
+    r->advantages[k] = 0;
 }
 
 float *mt_rollout_advantages(struct mt_rollout *r, uint32_t i)

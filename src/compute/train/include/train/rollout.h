@@ -60,6 +60,12 @@ bool mt_rollout_put_before_end(struct mt_rollout *rollout, uint32_t i, uint32_t 
  *  it is. Until the next draw. */
 void mt_rollout_weigh_last(struct mt_rollout *rollout, uint32_t i, uint32_t j, uint32_t n);
 
+/** Put what was said elsewhere in place of trace j of prompt i, as if it had been drawn; all of
+ * them in place of a draw. Their ln p are unknown: no pull (kl) in that batch.
+ *  @param trace at most new_max tokens; copied */
+void mt_rollout_put(struct mt_rollout *rollout, uint32_t i, uint32_t j,
+                    const struct mt_trace *trace);
+
 /** [traces_n] to be set by the caller: advantages of prompt i's traces; 0 after a draw. */
 float *mt_rollout_advantages(struct mt_rollout *rollout, uint32_t i);
 
