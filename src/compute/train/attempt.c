@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/attempt.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "train/decode.h"
 #include "train/vocab.h"
@@ -67,8 +69,9 @@ static struct mt_attempt judge(const struct mt_decode_item *made, const struct m
             out.doubt[MT_DOUBT_MOST] = entropy;
     }
     out.doubt[MT_DOUBT_MEAN] = n > 0 ? out.doubt[MT_DOUBT_SUM] / (float)n : 0;
-    out.is_right = made->is_ended && !out.has_asked &&
-                   mt_item_is_right(item, mt_vocab_bytes(said, n, room));
+    struct mt_str text = mt_vocab_bytes(said, n, room);
+    out.is_right = made->is_ended && !out.has_asked && mt_item_is_right(item, text);
+    (void)snprintf(out.said, sizeof out.said, "%.*s", MT_STR_ARG(text));
     return out;
 }
 

@@ -14,7 +14,8 @@ enum { MT_DOUBTS_N = MT_DOUBT_SUM + 1 };
 struct mt_attempt {
     bool is_right; /* of itself; never when it asked or did not end */
     bool has_asked;
-    float doubt[MT_DOUBTS_N]; /* nats */
+    float doubt[MT_DOUBTS_N];      /* nats */
+    char said[MT_ITEM_ANSWER_MAX]; /* its beginning; a NUL ends it */
 };
 
 struct mt_attempter;
