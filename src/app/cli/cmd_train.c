@@ -89,16 +89,29 @@ static void add_left(struct mt_buf *out, int64_t left_ms)
         mt_buf_addf(out, ", %lld s left", (long long)s);
 }
 
+/* "first answers 50 % and 49 % right, second 92 % and 90 %" */
+static void add_turns(const struct mt_run_event *event, struct mt_buf *out)
+{
+    mt_buf_addf(out, "first answers %.0f %% and %.0f %% right", 100 * event->turn_right[0][0],
+                100 * event->turn_right[0][1]);
+    if (event->turns_n > 1)
+        mt_buf_addf(out, ", second %.0f %% and %.0f %%", 100 * event->turn_right[1][0],
+                    100 * event->turn_right[1][1]);
+}
+
 static void add_step(const struct view *view, const struct mt_run_event *event,
                      struct mt_buf *out)
 {
     mt_buf_addf(out, "step %llu of %llu, ", (unsigned long long)event->step,
                 (unsigned long long)event->steps);
     if (event->has_help)
-        mt_buf_addf(out, "%.0f %% right, %.0f %% asked, ", 100 * event->right,
+        mt_buf_addf(out, "%.0f %% right, %.0f %% asked", 100 * event->right,
                     100 * event->asked);
+    else if (event->has_turns)
+        add_turns(event, out);
     else
-        mt_buf_addf(out, "loss %.4f, ", view->loss);
+        mt_buf_addf(out, "loss %.4f", view->loss);
+    mt_buf_add_cstr(out, ", ");
     cli_add_count(out, (int64_t)event->tokens_per_s);
     mt_buf_add_cstr(out, " tokens/s");
     add_left(out, event->left_ms);
@@ -107,6 +120,10 @@ static void add_step(const struct view *view, const struct mt_run_event *event,
 static void add_look(const struct mt_run_event *event, struct mt_buf *out)
 {
     mt_buf_addf(out, "step %llu: ", (unsigned long long)event->step);
+    if (event->has_turns) {
+        add_turns(event, out);
+        return;
+    }
     if (!event->has_help)
         mt_buf_addf(out, "validation loss %.4f, ", event->validation_loss);
     mt_buf_addf(out, "%.1f %% of %u items right",
@@ -181,6 +198,20 @@ static const char *what_name(enum mt_run_what what)
     return "?";
 }
 
+/* "turns_right": [[0.5, 0.49], [0.92, 0.9]]: by turn, then by agent */
+static void add_json_turns(const struct mt_run_event *event, struct mt_jw *w)
+{
+    mt_jw_key(w, "turns_right");
+    mt_jw_array(w);
+    for (uint32_t turn = 0; turn < event->turns_n; turn++) {
+        mt_jw_array(w);
+        for (int agent = 0; agent < 2; agent++)
+            mt_jw_f64(w, event->turn_right[turn][agent]);
+        mt_jw_end(w);
+    }
+    mt_jw_end(w);
+}
+
 static void add_json(const struct view *view, const struct mt_run_event *event,
                      struct mt_buf *out)
 {
@@ -208,6 +239,8 @@ static void add_json(const struct view *view, const struct mt_run_event *event,
         mt_jw_kf64(&w, "own_right", event->own_right);
         mt_jw_kf64(&w, "helped_right", event->right);
     }
+    if (event->has_turns && (event->what == MT_RUN_STEP || event->what == MT_RUN_VALIDATED))
+        add_json_turns(event, &w);
     if (event->what == MT_RUN_VALIDATED) {
         mt_jw_kf64(&w, "loss", event->validation_loss);
         mt_jw_ki64(&w, "right", event->right_n);

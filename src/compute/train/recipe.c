@@ -2,6 +2,7 @@
 /* From a text to a recipe that can be run: what no key of the table can know alone. */
 #include "recipe_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -27,6 +28,7 @@ struct whole {
 #define LEARNING                                                                   \
     (BIT(MT_RECIPE_PRETRAIN) | BIT(MT_RECIPE_DISTILL) | BIT(MT_RECIPE_REINFORCE) | \
      BIT(MT_RECIPE_EMBED))
+#define TEAM BIT(MT_RECIPE_COOPERATE) /* learns as well, but two models */
 
 /* Keys and sections that not every kind has, and whether it cannot do without. */
 static const struct {
@@ -35,23 +37,31 @@ static const struct {
 } rules[] = {
     {"base", LEARNING, BIT(MT_RECIPE_REINFORCE)},
     {"shape", LEARNING, 0},
-    {"data", LEARNING, LEARNING},
-    {"train", LEARNING, 0},
-    {"validation", LEARNING, 0},
-    {"checkpoint", LEARNING, 0},
+    {"data", LEARNING | TEAM, LEARNING | TEAM},
+    {"train", LEARNING | TEAM, 0},
+    {"validation", LEARNING | TEAM, 0},
+    {"checkpoint", LEARNING | TEAM, 0},
     {"distill", BIT(MT_RECIPE_DISTILL), 0},
     {"distill.teacher", BIT(MT_RECIPE_DISTILL), BIT(MT_RECIPE_DISTILL)},
     {"reinforce", BIT(MT_RECIPE_REINFORCE), 0},
     {"card.alone", BIT(MT_RECIPE_REINFORCE), 0},
     {"card.limits", BIT(MT_RECIPE_REINFORCE), 0},
     {"card.help_items", BIT(MT_RECIPE_REINFORCE), 0},
+    {"cooperate", TEAM, 0},
+    {"cooperate.a", TEAM, TEAM},
+    {"cooperate.b", TEAM, TEAM},
+    {"card.items", ~TEAM, 0},
+    {"card.alone_a", TEAM, 0},
+    {"card.alone_b", TEAM, 0},
+    {"card.team_items", TEAM, 0},
     {"merge", BIT(MT_RECIPE_MERGE), 0},
     {"merge.a", BIT(MT_RECIPE_MERGE), BIT(MT_RECIPE_MERGE)},
     {"merge.b", BIT(MT_RECIPE_MERGE), BIT(MT_RECIPE_MERGE)},
     {"chain", BIT(MT_RECIPE_CHAIN), BIT(MT_RECIPE_CHAIN)},
-    {"card.path", LEARNING | BIT(MT_RECIPE_MERGE) | BIT(MT_RECIPE_CHAIN), BIT(MT_RECIPE_CHAIN)},
     {"embed", BIT(MT_RECIPE_EMBED), 0},
-    {"outputs", LEARNING | BIT(MT_RECIPE_MERGE), LEARNING | BIT(MT_RECIPE_MERGE)},
+    {"card.path", LEARNING | TEAM | BIT(MT_RECIPE_MERGE) | BIT(MT_RECIPE_CHAIN),
+     BIT(MT_RECIPE_CHAIN)},
+    {"outputs", LEARNING | TEAM | BIT(MT_RECIPE_MERGE), LEARNING | TEAM | BIT(MT_RECIPE_MERGE)},
 };
 
 struct check { /* of a recipe that has just been read */
@@ -250,23 +260,33 @@ static bool stays_below(struct mt_str path)
     return true;
 }
 
-/* Its batches are what it draws itself. */
-static mt_rc check_reinforce(const struct check *c, struct mt_err *err)
+/* Batches of these kinds are what they draw themselves. */
+static mt_rc check_drawn(const struct check *c, const char *length, struct mt_err *err)
 {
     static const char *const others[] = {"train.batch", "train.tokens", "train.time"};
     const struct mt_recipe *recipe = &c->whole->recipe;
+    char words[128];
 
+    (void)snprintf(words, sizeof words, "a recipe of kind '%s' has %s", kind_name(recipe->kind),
+                   length);
     for (size_t i = 0; i < MT_ARRAY_LEN(others); i++) {
         if (is_given(c, others[i]))
-            return blame(c, others[i], err,
-                         "a recipe of kind 'reinforce' has train.steps, reinforce.prompts and "
-                         "reinforce.traces");
+            return blame(c, others[i], err, words);
     }
+    (void)snprintf(words, sizeof words, "a recipe of kind '%s' has skills only",
+                   kind_name(recipe->kind));
     for (size_t i = 0; i < recipe->data_n; i++) {
         if (recipe->data[i].file.len > 0)
-            return blame_data(c, i, "file", err,
-                              "a recipe of kind 'reinforce' has skills only");
+            return blame_data(c, i, "file", err, words);
     }
+    return MT_OK;
+}
+
+static mt_rc check_reinforce(const struct check *c, struct mt_err *err)
+{
+    const struct mt_recipe *recipe = &c->whole->recipe;
+
+    MT_TRY(check_drawn(c, "train.steps, reinforce.prompts and reinforce.traces", err));
     if (!(recipe->help_worth > 0 && recipe->help_worth < 1))
         return blame(c, "reinforce.help_worth", err, "expected above 0 and below 1");
     if (!(recipe->rollout_temperature > 0))
@@ -283,6 +303,26 @@ static mt_rc check_reinforce(const struct check *c, struct mt_err *err)
 bool mt_recipe__is_below(struct mt_str path)
 {
     return stays_below(path);
+}
+
+static mt_rc check_cooperate(const struct check *c, struct mt_err *err)
+{
+    enum { TRACES_MAX = 2048 }; /* of which a decoder holds as many again */
+    const struct mt_recipe_team *team = &c->whole->recipe.team;
+
+    MT_TRY(check_drawn(c, "train.steps, cooperate.prompts and cooperate.traces", err));
+    if (!(team->temperature > 0))
+        return blame(c, "cooperate.temperature", err, "expected above 0");
+    if (!(team->kl > 0))
+        return blame(c, "cooperate.kl", err, "expected above 0");
+    if (team->prompts * team->traces > TRACES_MAX)
+        return blame(c, "cooperate.prompts", err, "expected at most 2048 traces in a turn");
+    if (c->whole->recipe.outputs_n != 2)
+        return blame(c, "outputs", err, "expected two, the first agent's and the second's");
+    if ((team->alone_a.len > 0) != (team->alone_b.len > 0))
+        return blame(c, team->alone_a.len > 0 ? "card.alone_a" : "card.alone_b", err,
+                     "expected card.alone_a and card.alone_b, or neither");
+    return MT_OK;
 }
 
 static mt_rc check_names(const struct check *c, struct mt_err *err)
@@ -308,10 +348,13 @@ static mt_rc check(const struct check *c, struct mt_err *err)
         MT_TRY(check_key(c, &mt_recipe__root.keys[i], err));
     MT_TRY(check_names(c, err));
     MT_TRY(check_members(c, err));
-    if ((LEARNING & BIT(c->whole->recipe.kind)) == 0)
+    if (((LEARNING | TEAM) & BIT(c->whole->recipe.kind)) == 0)
         return MT_OK;
-    MT_TRY(check_shape(c, err));
+    if (c->whole->recipe.kind != MT_RECIPE_COOPERATE)
+        MT_TRY(check_shape(c, err));
     MT_TRY(check_data(c, err));
+    if (c->whole->recipe.kind == MT_RECIPE_COOPERATE)
+        MT_TRY(check_cooperate(c, err));
     if (c->whole->recipe.kind == MT_RECIPE_REINFORCE)
         MT_TRY(check_reinforce(c, err));
     return check_length(c, err);

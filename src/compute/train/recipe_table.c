@@ -12,13 +12,11 @@
 
 enum { DATA_MAX = 64, OUTPUTS_MAX = 8 };
 
-const struct mt_settings_word mt_recipe__kinds[] = {{"pretrain", MT_RECIPE_PRETRAIN},
-                                                    {"distill", MT_RECIPE_DISTILL},
-                                                    {"reinforce", MT_RECIPE_REINFORCE},
-                                                    {"merge", MT_RECIPE_MERGE},
-                                                    {"chain", MT_RECIPE_CHAIN},
-                                                    {"embed", MT_RECIPE_EMBED},
-                                                    {NULL, 0}};
+const struct mt_settings_word mt_recipe__kinds[] = {
+    {"pretrain", MT_RECIPE_PRETRAIN},   {"distill", MT_RECIPE_DISTILL},
+    {"reinforce", MT_RECIPE_REINFORCE}, {"cooperate", MT_RECIPE_COOPERATE},
+    {"merge", MT_RECIPE_MERGE},         {"chain", MT_RECIPE_CHAIN},
+    {"embed", MT_RECIPE_EMBED},         {NULL, 0}};
 static const struct mt_settings_word types[] = {
     {"f32", MT_MODEL_F32}, {"f16", MT_MODEL_F16}, {"q8_0", MT_MODEL_Q8_0}, {NULL, 0}};
 static const struct mt_settings_word ways[] = {
@@ -98,8 +96,9 @@ static const struct mt_settings_key root_keys[] = {
      .words = mt_recipe__kinds,
      .help =
          "learn from data; learn from a teacher on data; learn from own answers, and when to "
-         "ask for help; mix two models; measure several models that share the steps of a "
-         "task; learn to tell tasks apart, for vectors of texts"},
+         "ask for help; learn as two that see each other's answers; mix two models; measure "
+         "several models that share the steps of a task; learn to tell tasks apart, for "
+         "vectors of texts"},
     {"seed", MT_SETTINGS_COUNT, FIXED, AT(seed), .initial = "1", .max = COUNT_MAX,
      .help = "of the first parameters and of the data"},
     {"base", MT_SETTINGS_PATH, FIXED, AT(base),
@@ -192,6 +191,26 @@ static const struct mt_settings_key root_keys[] = {
      .max = 64 * 1000,
      .help = "tokens of the data's own answers that a step learns from beside its traces, so "
              "that nothing is forgotten; at least 256, or 0: none"},
+    {"cooperate.a", MT_SETTINGS_PATH, FIXED, AT(team.a),
+     .help = "GGUF file that the first agent goes on from"},
+    {"cooperate.b", MT_SETTINGS_PATH, FIXED, AT(team.b), .help = "the second agent's"},
+    {"cooperate.prompts", MT_SETTINGS_COUNT, FIXED, AT(team.prompts), .initial = "32", .min = 1,
+     .max = 1024, .help = "of a step, which both agents answer"},
+    {"cooperate.traces", MT_SETTINGS_COUNT, FIXED, AT(team.traces), .initial = "8", .min = 2,
+     .max = 64, .help = "answers drawn to each prompt in each turn"},
+    {"cooperate.temperature", MT_SETTINGS_NUMBER, FIXED, AT(team.temperature), .initial = "1",
+     .max = 10, .help = "of the draw"},
+    {"cooperate.kl", MT_SETTINGS_NUMBER, FIXED, AT(team.kl), .initial = "0.01", .max = 10,
+     .help = "weight of the divergence from what the agents were after the warm-up"},
+    {"cooperate.warmup", MT_SETTINGS_COUNT, FIXED, AT(team.warmup), .initial = "200",
+     .max = 100 * 1000,
+     .help = "first steps, in which the agents get to know the second turn: their own answer "
+             "again or the other's, by chance alone"},
+    {"cooperate.discount", MT_SETTINGS_NUMBER, FIXED, AT(team.discount), .initial = "0.3",
+     .max = 1, .help = "worth for a first answer of what both say after it"},
+    {"cooperate.alone", MT_SETTINGS_BOOL, FIXED, AT(team.is_alone), .initial = "false",
+     .help = "behind the warm-up each agent learns from its own first answers only, twice as "
+             "many of them: the comparison"},
     {"merge.a", MT_SETTINGS_PATH, FIXED, AT(merge_a), .help = "the GGUF file at t = 0"},
     {"merge.b", MT_SETTINGS_PATH, FIXED, AT(merge_b), .help = "the GGUF file at t = 1"},
     {"merge.way", MT_SETTINGS_WORD, FIXED, AT(way), .initial = "linear", .words = ways,
@@ -205,7 +224,9 @@ static const struct mt_settings_key root_keys[] = {
      .help = "GGUF file of a model of the lab: the card says how well the vectors tell whether "
              "it answers rightly; none: not measured"},
     {"outputs", MT_SETTINGS_ITEMS, AT(outputs), N_AT(outputs_n), .max = OUTPUTS_MAX,
-     .items = &output_group, .help = "the files that the model is written to"},
+     .items = &output_group,
+     .help = "the files that the model is written to; of kind cooperate exactly two, the first "
+             "agent's and the second's"},
     {"card.path", MT_SETTINGS_TEXT, AT(card_path),
      .help = "Markdown file below the folder that the run writes to: what the first output can "
              "do, measured on the test split; none: not written"},
@@ -220,6 +241,12 @@ static const struct mt_settings_key root_keys[] = {
      .items = &limit_group, .help = "models of other limits of help, for the curve"},
     {"card.help_items", MT_SETTINGS_COUNT, AT(help_items), .initial = "4000", .min = 2,
      .max = 20 * 1000, .help = "different prompts that asking for help is measured on"},
+    {"card.alone_a", MT_SETTINGS_PATH, AT(team.alone_a),
+     .help = "GGUF file of the first agent, trained by the same recipe with `cooperate.alone`: "
+             "the team is measured beside that pair"},
+    {"card.alone_b", MT_SETTINGS_PATH, AT(team.alone_b), .help = "the second agent's"},
+    {"card.team_items", MT_SETTINGS_COUNT, AT(team.items), .initial = "4000", .min = 2,
+     .max = 20 * 1000, .help = "different prompts that a team is measured on"},
 };
 #undef AT
 #undef N_AT

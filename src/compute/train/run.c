@@ -80,25 +80,10 @@ static mt_rc open_paths(struct run *run, struct mt_err *err)
     return MT_OK;
 }
 
-/* Said before the run, not after it. */
 static mt_rc check_outputs(const struct run *run, struct mt_err *err)
 {
-    enum { Q8_0_BLOCK = 32 };
-    struct mt_tensor tensors[MT_SHAPE_TENSORS_MAX];
-    uint32_t tensors_n = mt_shape_tensors(&run->shape, tensors);
-
-    for (size_t i = 0; i < run->recipe->outputs_n; i++) {
-        const struct mt_recipe_output *output = &run->recipe->outputs[i];
-
-        for (uint32_t j = 0; output->type == MT_MODEL_Q8_0 && j < tensors_n; j++) {
-            if (!tensors[j].is_vector && tensors[j].columns % Q8_0_BLOCK != 0)
-                return MT_FAIL(err, MT_E_INVALID,
-                               "outputs: '%.*s': q8_0 wants rows of a multiple of %d, '%s' has "
-                               "%u",
-                               MT_STR_ARG(output->path), Q8_0_BLOCK, tensors[j].name,
-                               tensors[j].columns);
-        }
-    }
+    for (size_t i = 0; i < run->recipe->outputs_n; i++)
+        MT_TRY(mt_run__check_output(&run->shape, &run->recipe->outputs[i], err));
     return MT_OK;
 }
 
@@ -433,6 +418,8 @@ mt_rc mt_run(const struct mt_recipe *recipe, const struct mt_run_opts *opts, str
     case MT_RECIPE_REINFORCE:
     case MT_RECIPE_EMBED:
         return train(&run, err);
+    case MT_RECIPE_COOPERATE:
+        return mt_run__cooperate(recipe, opts, err);
     case MT_RECIPE_MERGE:
         return mt_run__merge(recipe, opts, err);
     case MT_RECIPE_CHAIN:

@@ -8,28 +8,22 @@
 #include "run_priv.h"
 #include "train/card.h"
 
-/* Different prompts of one split, and what a model made of them. */
-struct paper {
-    struct mt_item *items;
-    uint32_t n;
-};
-
 struct run_help {
     const struct mt_recipe *recipe;
     const struct mt_run_opts *opts;
-    struct paper test, validation;
+    struct mt_run__paper test, validation;
     struct mt_attempt *helper_test, *helper_validation;
 };
 
-static void paper_fini(struct paper *paper)
+void mt_run__paper_fini(struct mt_run__paper *paper)
 {
     mt_free(paper->items);
 }
 
 static void run_help_fini(struct run_help *h)
 {
-    paper_fini(&h->test);
-    paper_fini(&h->validation);
+    mt_run__paper_fini(&h->test);
+    mt_run__paper_fini(&h->validation);
     mt_free(h->helper_test);
     mt_free(h->helper_validation);
 }
@@ -43,9 +37,8 @@ static bool is_new(const uint64_t *marks, uint32_t n, uint64_t mark)
     return true;
 }
 
-/* Up to n different prompts of the recipe's mixture: one that comes again says nothing new. */
-static mt_rc write_paper(const struct mt_recipe *recipe, enum mt_split split, uint32_t n,
-                         struct paper *out, struct mt_err *err)
+mt_rc mt_run__paper_write(const struct mt_recipe *recipe, enum mt_split split, uint32_t n,
+                          struct mt_run__paper *out, struct mt_err *err)
 {
     enum { DRAWS_PER_ITEM = 4 };
     MT_CLEANUP(mt_freep) uint64_t *marks = mt_alloc(n, sizeof *marks);
@@ -68,7 +61,8 @@ static mt_rc write_paper(const struct mt_recipe *recipe, enum mt_split split, ui
 
 /* Owned: what the model of a file makes of a paper. */
 static mt_rc try_paper(const struct run_help *h, const char *key, const char *path,
-                       const struct paper *paper, struct mt_attempt **out, struct mt_err *err)
+                       const struct mt_run__paper *paper, struct mt_attempt **out,
+                       struct mt_err *err)
 {
     MT_CLEANUP(mt_freep) float *params = NULL;
     MT_CLEANUP(mt_freep) struct mt_attempt *attempts = mt_alloc(paper->n, sizeof *attempts);
@@ -88,7 +82,8 @@ static mt_rc try_paper(const struct run_help *h, const char *key, const char *pa
 }
 
 static mt_rc try_file(const struct run_help *h, const char *key, struct mt_str file,
-                      const struct paper *paper, struct mt_attempt **out, struct mt_err *err)
+                      const struct mt_run__paper *paper, struct mt_attempt **out,
+                      struct mt_err *err)
 {
     MT_CLEANUP(mt_freep) char *path = mt_alloc_cstr(file);
 
@@ -180,8 +175,8 @@ mt_rc mt_run__measure_help(const struct mt_recipe *recipe, const struct mt_run_o
     uint32_t n = (uint32_t)recipe->help_items;
     MT_CLEANUP(run_help_fini) struct run_help h = {.recipe = recipe, .opts = opts};
 
-    MT_TRY(write_paper(recipe, MT_SPLIT_TEST, n, &h.test, err));
-    MT_TRY(write_paper(recipe, MT_SPLIT_VALIDATION, n, &h.validation, err));
+    MT_TRY(mt_run__paper_write(recipe, MT_SPLIT_TEST, n, &h.test, err));
+    MT_TRY(mt_run__paper_write(recipe, MT_SPLIT_VALIDATION, n, &h.validation, err));
     if (h.test.n < 2 || h.validation.n < 2)
         return MT_FAIL(err, MT_E_INVALID, "card: the recipe's data has too few prompts");
     MT_TRY(try_file(&h, "reinforce.helper", recipe->helper, &h.test, &h.helper_test, err));

@@ -24,19 +24,36 @@ static void tell_wrote(const struct mt_run_opts *opts, const struct mt_run__made
                                               .path = path});
 }
 
-/* Owned path below the folder of the run. */
-static char *below(const struct mt_run_opts *opts, struct mt_str name)
+char *mt_run__below(const struct mt_run_opts *opts, struct mt_str name)
 {
     MT_CLEANUP(mt_freep) char *copy = mt_alloc_cstr(name);
 
     return copy != NULL ? mt_path_join(opts->folder, copy) : NULL;
 }
 
-static mt_rc write_model(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
-                         const struct mt_run__made *made, const struct mt_recipe_output *output,
-                         struct mt_err *err)
+/* Said before the run, not after it. */
+mt_rc mt_run__check_output(const struct mt_shape *shape, const struct mt_recipe_output *output,
+                           struct mt_err *err)
 {
-    MT_CLEANUP(mt_freep) char *path = below(opts, output->path);
+    enum { Q8_0_BLOCK = 32 };
+    struct mt_tensor tensors[MT_SHAPE_TENSORS_MAX];
+    uint32_t tensors_n = mt_shape_tensors(shape, tensors);
+
+    for (uint32_t i = 0; output->type == MT_MODEL_Q8_0 && i < tensors_n; i++) {
+        if (!tensors[i].is_vector && tensors[i].columns % Q8_0_BLOCK != 0)
+            return MT_FAIL(err, MT_E_INVALID,
+                           "outputs: '%.*s': q8_0 wants rows of a multiple of %d, '%s' has %u",
+                           MT_STR_ARG(output->path), Q8_0_BLOCK, tensors[i].name,
+                           tensors[i].columns);
+    }
+    return MT_OK;
+}
+
+mt_rc mt_run__write_model(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                          const struct mt_run__made *made,
+                          const struct mt_recipe_output *output, struct mt_err *err)
+{
+    MT_CLEANUP(mt_freep) char *path = mt_run__below(opts, output->path);
     const struct mt_model_about about = {
         .name = recipe->name,
         .description = recipe->description,
@@ -69,10 +86,10 @@ static mt_rc measure(const struct mt_recipe *recipe, const struct mt_run_opts *o
     return mt_run__measure_help(recipe, opts, path, card, rows, err);
 }
 
-static mt_rc write_text(const struct mt_run_opts *opts, const struct mt_run__made *made,
-                        struct mt_str name, const struct mt_buf *text, struct mt_err *err)
+mt_rc mt_run__write_text(const struct mt_run_opts *opts, const struct mt_run__made *made,
+                         struct mt_str name, const struct mt_buf *text, struct mt_err *err)
 {
-    MT_CLEANUP(mt_freep) char *path = below(opts, name);
+    MT_CLEANUP(mt_freep) char *path = mt_run__below(opts, name);
 
     if (path == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "card");
@@ -87,9 +104,9 @@ static mt_rc write_cards(const struct mt_recipe *recipe, const struct mt_run_opt
                          struct mt_err *err)
 {
     if (recipe->card_path.len > 0)
-        MT_TRY(write_text(opts, made, recipe->card_path, &card->markdown, err));
+        MT_TRY(mt_run__write_text(opts, made, recipe->card_path, &card->markdown, err));
     if (recipe->card_json.len > 0)
-        MT_TRY(write_text(opts, made, recipe->card_json, &card->json, err));
+        MT_TRY(mt_run__write_text(opts, made, recipe->card_json, &card->json, err));
     return MT_OK;
 }
 
@@ -136,7 +153,7 @@ static mt_rc write_card(const struct mt_recipe *recipe, const struct mt_run_opts
 {
     MT_CLEANUP(card_fini)
     struct mt_run__card card = {MT_BUF_INIT(CARD_MAX), MT_BUF_INIT(CARD_MAX)};
-    MT_CLEANUP(mt_freep) char *path = below(opts, recipe->outputs[0].path);
+    MT_CLEANUP(mt_freep) char *path = mt_run__below(opts, recipe->outputs[0].path);
 
     if (path == NULL)
         return MT_FAIL(err, MT_E_NOMEM, "card");
@@ -151,7 +168,7 @@ mt_rc mt_run__write(const struct mt_recipe *recipe, const struct mt_run_opts *op
                     const struct mt_run__made *made, struct mt_err *err)
 {
     for (size_t i = 0; i < recipe->outputs_n; i++)
-        MT_TRY(write_model(recipe, opts, made, &recipe->outputs[i], err));
+        MT_TRY(mt_run__write_model(recipe, opts, made, &recipe->outputs[i], err));
     if (recipe->card_path.len + recipe->card_json.len == 0)
         return MT_OK;
     return write_card(recipe, opts, made, err);

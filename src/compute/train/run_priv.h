@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "data_file.h"
 #include "train/asker.h"
+#include "train/cooperate.h"
 #include "train/embed.h"
 #include "train/items.h"
 #include "train/run.h"
@@ -63,6 +64,7 @@ void mt_run__teach(struct mt_run__teacher *teacher, struct mt_batch *batch);
  * (run_reinforce.c) */
 
 struct mt_run__drill;
+struct mt_run__made;
 struct mt_run__state;
 
 /** Most tokens of a step of any kind. */
@@ -88,6 +90,50 @@ mt_rc mt_run__drill_step(struct mt_run__drill *drill, struct mt_run__state *stat
 /** Items of the validation split: right_n with help, asked, own_right. */
 void mt_run__drill_look(struct mt_run__drill *drill, struct mt_run_event *event);
 
+/* ---------------------------------------------------------------- two agents
+ * (run_cooperate.c, run_pair.c, run_team.c) */
+
+enum { MT_RUN__SLOTS_N = 2 };
+
+/* Two trainers, and their checkpoints: pairs of files that are written in turn, so that one
+ * pair is whole whenever the process ends. */
+struct mt_run__pair {
+    const struct mt_recipe *recipe;
+    const struct mt_run_opts *opts;
+    struct mt_shape shapes[MT_COOP_AGENTS];
+    float *bases[MT_COOP_AGENTS]; /* what they begin with */
+    struct mt_trainer *trainers[MT_COOP_AGENTS];
+    char *paths[MT_RUN__SLOTS_N][MT_COOP_AGENTS];
+    uint32_t tokens_max; /* of a batch */
+    int next_slot;
+};
+
+/** Read the bases. @param out zeroed */
+mt_rc mt_run__pair_open(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                        uint32_t tokens_max, struct mt_run__pair *out, struct mt_err *err);
+void mt_run__pair_close(struct mt_run__pair *pair);
+
+/** Trainers as the run begins. Whoever borrowed those before has to let them go first. */
+mt_rc mt_run__pair_begin(struct mt_run__pair *pair, struct mt_err *err);
+
+/** Find the newest pair of checkpoints that is whole; the trainers are of no use afterwards.
+ *  @param slot out: -1: there is none */
+mt_rc mt_run__pair_find(struct mt_run__pair *pair, int *slot, struct mt_run__state *state,
+                        struct mt_err *err);
+/** Go on there; the next one is written to the other slot. */
+mt_rc mt_run__pair_load(struct mt_run__pair *pair, int slot, struct mt_err *err);
+mt_rc mt_run__pair_save(struct mt_run__pair *pair, const struct mt_run__state *state,
+                        struct mt_err *err);
+/** Remove all of them: a run begins anew. */
+mt_rc mt_run__pair_forget(struct mt_run__pair *pair, struct mt_err *err);
+
+mt_rc mt_run__cooperate(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                        struct mt_err *err);
+
+/** Measure the pair that was written, and the one trained alone, and write the card. */
+mt_rc mt_run__team_card(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                        const struct mt_run__made *made, struct mt_err *err);
+
 /* ---------------------------------------------------------------- files (run_out.c) */
 
 /* A model that a run has come to. */
@@ -102,6 +148,20 @@ struct mt_run__made {
 struct mt_run__card {
     struct mt_buf markdown, json;
 };
+
+/** Can a model of this shape be written so? @return MT_OK, MT_E_INVALID */
+mt_rc mt_run__check_output(const struct mt_shape *shape, const struct mt_recipe_output *output,
+                           struct mt_err *err);
+
+/** Owned path below the folder of the run; NULL: no memory. */
+char *mt_run__below(const struct mt_run_opts *opts, struct mt_str name);
+
+/** Write one output, or a text, and tell of it. */
+mt_rc mt_run__write_model(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
+                          const struct mt_run__made *made,
+                          const struct mt_recipe_output *output, struct mt_err *err);
+mt_rc mt_run__write_text(const struct mt_run_opts *opts, const struct mt_run__made *made,
+                         struct mt_str name, const struct mt_buf *text, struct mt_err *err);
 
 /** Write the outputs of a recipe and the card of the first of them, and tell of each. */
 mt_rc mt_run__write(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
@@ -121,6 +181,18 @@ mt_rc mt_run__write_cards(const struct mt_recipe *recipe, const struct mt_run_op
 /** A chain's members, asked, and its card (run_chain.c). */
 mt_rc mt_run__chain(const struct mt_recipe *recipe, const struct mt_run_opts *opts,
                     struct mt_err *err);
+
+/* Different prompts of one split: one that comes again says nothing new (run_help.c). */
+struct mt_run__paper {
+    struct mt_item *items;
+    uint32_t n;
+};
+
+/** @param n prompts of the recipe's mixture that are wanted; there may be fewer
+ *  @param out zeroed */
+mt_rc mt_run__paper_write(const struct mt_recipe *recipe, enum mt_split split, uint32_t n,
+                          struct mt_run__paper *out, struct mt_err *err);
+void mt_run__paper_fini(struct mt_run__paper *paper);
 
 /** The help of a card: the recipe's model, those of card.limits, and their gains (run_help.c).
  *  @param own path of the recipe's first output

@@ -14,6 +14,8 @@
 #define SHAPE  "shape: {layers: 2, width: 32, ff: 64, heads: 2}\n"
 #define DATA   "data: [{skill: all}]\n"
 #define OUT    "outputs: [{path: m.gguf}]\n"
+#define PAIR   "outputs: [{path: m.gguf}, {path: n.gguf}]\n"
+#define TEAM   "name: a\nkind: cooperate\ncooperate: {a: x, b: y}\n"
 #define LENGTH "train: {steps: 10}\n"
 
 static mt_rc parse(const char *text, const struct mt_recipe **out, struct mt_err *err)
@@ -74,7 +76,7 @@ static void every_mistake_names_its_place(void **state)
         {"name: a\ntrain: {stepz: 2}\n",
          "r.yaml:2:9: unknown key 'train.stepz', did you mean 'train.steps'?"},
         {"name: a\nkind: pray\n", "r.yaml:2:7: kind: expected one of pretrain, distill, "
-                                  "reinforce, merge, chain, embed, found 'pray'"},
+                                  "reinforce, cooperate, merge, chain, embed, found 'pray'"},
         {"name: a\nkind: embed\n" OUT LENGTH SHAPE, "r.yaml:1:1: embed without 'data'"},
         {"name: a\nkind: embed\n" SHAPE OUT LENGTH "data: [{skill: add}, {file: x}]\n",
          "r.yaml:6:23: file: an embedder learns from skills only"},
@@ -117,6 +119,27 @@ static void every_mistake_names_its_place(void **state)
          "r.yaml:1:1: chain without 'card.path'"},
         {"name: a\nkind: chain\nchain: [{skills: add subtrct, model: b}]\ncard: {path: c}\n",
          "r.yaml:3:1: chain: skill 'subtrct': not known, the nearest is 'subtract'"},
+        {"name: a\nkind: cooperate\n" DATA PAIR LENGTH "cooperate: {a: x}\n",
+         "r.yaml:1:1: cooperate without 'cooperate.b'"},
+        {TEAM DATA OUT LENGTH,
+         "r.yaml:5:1: outputs: expected two, the first agent's and the second's"},
+        {TEAM DATA PAIR "train: {steps: 5, batch: 1k}\n",
+         "r.yaml:6:19: train.batch: a recipe of kind 'cooperate' has train.steps, "
+         "cooperate.prompts and cooperate.traces"},
+        {TEAM PAIR LENGTH "data: [{file: x}]\n",
+         "r.yaml:6:9: file: a recipe of kind 'cooperate' has skills only"},
+        {TEAM DATA PAIR LENGTH "base: x\n",
+         "r.yaml:7:1: base: a recipe of kind 'cooperate' has no such key"},
+        {TEAM DATA PAIR LENGTH "card: {alone_a: x}\n",
+         "r.yaml:7:8: card.alone_a: expected card.alone_a and card.alone_b, or neither"},
+        {TEAM DATA PAIR LENGTH "card: {items: 5}\n",
+         "r.yaml:7:8: card.items: a recipe of kind 'cooperate' has no such key"},
+        {"name: a\nkind: cooperate\ncooperate: {a: x, b: y, kl: 0}\n" DATA PAIR LENGTH,
+         "r.yaml:3:25: cooperate.kl: expected above 0"},
+        {"name: a\nkind: cooperate\ncooperate: {a: x, b: y, prompts: 1024}\n" DATA PAIR LENGTH,
+         "r.yaml:3:25: cooperate.prompts: expected at most 2048 traces in a turn"},
+        {"name: a\n" SHAPE DATA OUT LENGTH "cooperate: {alone: true}\n",
+         "r.yaml:6:13: cooperate.alone: a recipe of kind 'pretrain' has no such key"},
         {"name: a\nbase: b.gguf\n" SHAPE DATA OUT LENGTH,
          "r.yaml:3:9: shape.layers: the base has a shape already"},
         {"name: a\nshape: {layers: 2, width: 32, ff: 64, heads: 3, head_width: 7}\n" DATA OUT
@@ -219,7 +242,7 @@ static void the_committed_page_is_current(void **state)
 static void the_labs_recipes_are_valid(void **state)
 {
     (void)state;
-    static const char *const names[] = {"pico", "embed", "embed-unseen"};
+    static const char *const names[] = {"pico", "embed", "embed-unseen", "team", "team-alone"};
 
     for (size_t i = 0; i < MT_ARRAY_LEN(names); i++) {
         const struct mt_recipe *r = NULL;

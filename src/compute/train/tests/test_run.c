@@ -458,6 +458,84 @@ static void reinforcement_needs_no_helper(void **state)
     assert_int_equal(seen.wrote_n, 1);
 }
 
+#define TEAM                                                                    \
+    "kind: cooperate\n"                                                         \
+    "data: [{skill: copy, difficulty: easy}, {skill: add, difficulty: easy}]\n" \
+    "train: {steps: 24, rate_max: 0.003, warmup: 2}\n"                          \
+    "validation: {every: 12, items: 16}\n"                                      \
+    "checkpoint: {every: 1s}\n"
+
+static const char duo[] =
+    "name: duo\n" TEAM
+    "cooperate: {a: whole/tiny.gguf, b: more/more.gguf, prompts: 3, traces: 2, warmup: 5}\n"
+    "outputs: [{path: a.gguf, type: f32}, {path: b.gguf, type: f32}]\n";
+
+static void a_killed_run_of_two_goes_on_to_the_same_weights(void **state)
+{
+    (void)state;
+    struct seen seen = {0}, again = {0};
+    struct seen killed[] = {{.kill_at = 3},
+                            {.kill_at = 15}}; /* within and behind the warm-up */
+
+    run_well("duo", duo, MT_RUN_EITHER, &seen);
+    assert_true(seen.looks_n == 2 && seen.items_n == 32 && seen.wrote_n == 2);
+    for (size_t i = 0; i < MT_ARRAY_LEN(killed); i++)
+        assert_int_equal(run_apart("duo2", duo, &killed[i], ""), 9);
+    run_well("duo2", duo, MT_RUN_CHECKPOINT, &again);
+    assert_int_equal(again.began_at, 10);
+    assert_true(is_same("duo/a.gguf", "duo2/a.gguf"));
+    assert_true(is_same("duo/b.gguf", "duo2/b.gguf"));
+    assert_int_equal(mt_alloc_live, 0);
+}
+
+/* The first agent's file of the second slot is new, the second's is not: the first slot counts.
+ */
+static void a_run_of_two_killed_between_their_files_goes_on(void **state)
+{
+    (void)state;
+    MT_CLEANUP(mt_buf_fini) struct mt_buf old = MT_BUF_INIT(FILE_MAX);
+    struct seen killed = {.kill_at = 22}, seen = {0}, none = {0};
+    struct mt_err err = {0};
+
+    assert_int_equal(run("duo3", duo, MT_RUN_CHECKPOINT, &none, &err), MT_E_NOTFOUND);
+    assert_int_equal(run_apart("duo3", duo, &killed, ""), 9); /* saved after 10 and 20 */
+    read_file("duo3/duo.b0.checkpoint", &old);
+    write_file("duo3/duo.b1.checkpoint", mt_buf_str(&old));
+    run_well("duo3", duo, MT_RUN_CHECKPOINT, &seen);
+    assert_int_equal(seen.began_at, 10);
+    assert_true(is_same("duo/b.gguf", "duo3/b.gguf"));
+    run_well("duo3", duo, MT_RUN_NOTHING, &none);
+    assert_int_equal(none.began_at, 0);
+    assert_true(is_same("duo/a.gguf", "duo3/a.gguf"));
+}
+
+static void a_team_is_measured_beside_agents_that_learned_alone(void **state)
+{
+    (void)state;
+    static const char alone[] =
+        "name: solo\n" TEAM "cooperate: {a: whole/tiny.gguf, b: more/more.gguf, prompts: 3, "
+        "traces: 2, warmup: 5, alone: true}\n"
+        "outputs: [{path: a.gguf}, {path: b.gguf}]\n";
+    static const char team[] =
+        "name: duo\n" TEAM
+        "cooperate: {a: whole/tiny.gguf, b: more/more.gguf, prompts: 3, traces: 2, warmup: 5}\n"
+        "outputs: [{path: a.gguf, type: f32}, {path: b.gguf, type: f32}]\n"
+        "card: {path: t.md, json: t.json, team_items: 20, alone_a: solo/a.gguf, "
+        "alone_b: solo/b.gguf}\n";
+    MT_CLEANUP(mt_buf_fini) struct mt_buf card = MT_BUF_INIT(FILE_MAX);
+    struct seen stopped = {.stop_at = 7}, seen = {0};
+    struct mt_err err = {0};
+
+    assert_int_equal(run("solo", alone, MT_RUN_EITHER, &stopped, &err), MT_E_CANCELED);
+    run_well("solo", alone, MT_RUN_EITHER, &seen);
+    assert_int_equal(seen.began_at, 7);
+    run_well("duo", team, MT_RUN_EITHER, &seen); /* over already; now with a card */
+    assert_int_equal(seen.wrote_n, 2 + 4);
+    read_file("duo/t.json", &card);
+    assert_non_null(strstr(mt_buf_cstr(&card), "\"items\":20,\"team\":{"));
+    assert_non_null(strstr(mt_buf_cstr(&card), "\"alone\":{"));
+}
+
 /* What is fast is as repeatable as what is exact. */
 static void a_killed_run_in_bf16_with_muon_goes_on_to_the_same_weights(void **state)
 {
@@ -541,6 +619,9 @@ int main(void)
         cmocka_unit_test(a_killed_run_in_bf16_with_muon_goes_on_to_the_same_weights),
         cmocka_unit_test(a_killed_run_of_reinforcement_goes_on_to_the_same_weights),
         cmocka_unit_test(reinforcement_needs_no_helper),
+        cmocka_unit_test(a_killed_run_of_two_goes_on_to_the_same_weights),
+        cmocka_unit_test(a_run_of_two_killed_between_their_files_goes_on),
+        cmocka_unit_test(a_team_is_measured_beside_agents_that_learned_alone),
         cmocka_unit_test(two_models_are_merged),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

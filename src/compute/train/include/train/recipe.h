@@ -19,6 +19,7 @@ enum mt_recipe_kind {
     MT_RECIPE_DISTILL,   /* learn from a teacher's probabilities on data */
     MT_RECIPE_REINFORCE, /* learn from own answers, and when to ask for help */
     MT_RECIPE_MERGE,     /* a model between two others; nothing is learned */
+    MT_RECIPE_COOPERATE, /* two models learn to work together */
     MT_RECIPE_CHAIN,     /* the card of several models that share the steps of a task */
     MT_RECIPE_EMBED,     /* learn to tell tasks apart: train/embed.h */
 };
@@ -54,6 +55,15 @@ struct mt_recipe_member { /* of a chain */
     struct mt_str model;  /* whom their steps are given to: a GGUF file */
 };
 
+struct mt_recipe_team { /* two agents that answer, see each other's answer, answer again */
+    struct mt_str a, b; /* GGUF files to go on from */
+    int64_t prompts, traces, warmup;
+    double temperature, kl, discount;
+    bool is_alone;                  /* each learns from its own first answers */
+    struct mt_str alone_a, alone_b; /* a pair that did, for the card */
+    int64_t items;                  /* of the card */
+};
+
 struct mt_recipe {
     struct mt_str text, folder; /* as it was read */
     /* Of one whose files a job has put in place: as it was written, which is what a checkpoint
@@ -83,6 +93,7 @@ struct mt_recipe {
     double help_limit, help_worth, price_rate;
     int64_t prompts, traces, rollout_warmup, lessons_tokens;
     double rollout_temperature, kl;
+    struct mt_recipe_team team;     /* cooperate */
     struct mt_str merge_a, merge_b; /* merge */
     enum mt_recipe_way way;
     double t;

@@ -41,6 +41,9 @@ struct mt_run_event {
     bool has_help;                  /* of the recipe: the next three say something */
     double asked, own_right, right; /* shares of traces or items: asked for help, right without,
                                        right in the end */
+    bool has_turns;          /* of a team: right_n and items_n count second answers of both */
+    uint32_t turns_n;        /* that were taken */
+    double turn_right[2][2]; /* [turn][agent] shares of answers that were right */
     const char *path;
 };
 
