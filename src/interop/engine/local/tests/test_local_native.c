@@ -64,8 +64,8 @@ static void write_copy(void)
     uint64_t len = sizeof template_text - 1;
     uint64_t old_len = 0;
 
-    assert_int_equal(mt_file_read(MT_SOURCE_DIR "/tests/data/bootstrap.gguf", 16 << 20, &file, NULL),
-                     MT_OK);
+    assert_int_equal(
+        mt_file_read(MT_SOURCE_DIR "/tests/data/bootstrap.gguf", 16 << 20, &file, NULL), MT_OK);
     struct mt_str all = mt_buf_str(&file);
     size_t header = header_bytes(all);
     size_t at = mt_str_find(all, key) + key.len + 4; /* behind the value's type */
