@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 motet=build/release/bin/motet
-shipped="pico nano mini words calc finder chain embed"
+shipped="pico nano mini words calc finder chain embed embed-unseen"
 aside="nano-short nano-taught nano-words nano-calc merged-linear merged-spherical
        team-alone nano-alone nano-router-10 nano-router-20 nano-router-40 nano-router-50"
 last="nano-router team" # their cards speak of those before

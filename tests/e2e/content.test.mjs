@@ -102,7 +102,7 @@ test('the local model takes instructions and earlier turns', async () => {
     for (const client of DRIVERS) {
         const spoken = SPOKEN[client.dialect]([['user', 'upper one'], ['assistant', 'ONE'], ['user', 'upper motet']], 'x');
         const got = await client.ask(client.open(it.node.url), { model: LOCAL, ...spoken, temperature: 0, maxTokens: 16 });
-        assert.ok(got.text.length > 0 && got.usage.input > 40, client.dialect);
+        assert.ok(got.text.length > 0 && got.usage.input > 35, `${client.dialect}: ${got.usage.input} tokens, "${got.text}"`);
     }
 });
 
