@@ -111,14 +111,24 @@ static mt_rc open_coop(struct team_run *run, struct mt_err *err)
 }
 
 /* The reference is what the bases become by the warm-up, which is made again. */
-static mt_rc go_on(struct team_run *run, int slot, struct mt_err *err)
+static mt_rc make_reference(struct team_run *run, struct mt_err *err)
 {
     uint64_t warmup_steps = (uint64_t)run->recipe->team.warmup;
     struct mt_coop_report report;
 
-    MT_TRY(open_coop(run, err));
-    while (run->state.position >= warmup_steps && mt_coop_steps_done(run->coop) < warmup_steps)
+    while (mt_coop_steps_done(run->coop) < warmup_steps)
         MT_TRY(mt_coop_step(run->coop, &report, err));
+    return MT_OK;
+}
+
+static mt_rc go_on(struct team_run *run, int slot, struct mt_err *err)
+{
+    bool is_warm = run->state.position >= (uint64_t)run->recipe->team.warmup;
+    bool is_over = run->state.position >= run->state.steps; /* who learns no more needs none */
+
+    MT_TRY(open_coop(run, err));
+    if (is_warm && !is_over)
+        MT_TRY(make_reference(run, err));
     MT_TRY(mt_run__pair_load(&run->pair, slot, err));
     mt_coop_seek(run->coop, run->state.position);
     return MT_OK;
