@@ -103,9 +103,10 @@ int main(void)
 {
     static char pico[] = "lab-pico", nano[] = "lab-nano", mini[] = "lab-mini";
     static char calc[] = "lab-calc", words[] = "lab-words", finder[] = "lab-finder";
+    static char router[] = "lab-nano-router";
     const struct CMUnitTest tests[] = {
-        SHIPPED(pico), SHIPPED(nano),  SHIPPED(mini),
-        SHIPPED(calc), SHIPPED(words), SHIPPED(finder),
+        SHIPPED(pico),  SHIPPED(nano),   SHIPPED(mini),   SHIPPED(calc),
+        SHIPPED(words), SHIPPED(finder), SHIPPED(router),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
