@@ -148,17 +148,17 @@ static void copy_right(const struct mt_product *t, const struct block *b, bf16 *
 {
     for (uint32_t q = 0; q < b->k; q += DEPTH)
         for (uint32_t d = 0; d < PANEL; d += SIDE, to += TILE) {
-            const float *at = t->b + b->j + d;
+            size_t column = b->j + d, row = b->p + q;
             uint32_t depth = b->k - q;
 
             if (d >= b->n)
                 continue;
             uint32_t columns = lesser(b->n - d, SIDE);
             if (t->b_is_turned)
-                copy_along(t->b + (b->j + d) * t->b_row + b->p + q, t->b_row, columns, depth,
-                           false, to);
+                copy_along(t->b + column * t->b_row + row, t->b_row, columns, depth, false, to);
             else
-                copy_across(at + (b->p + q) * t->b_row, t->b_row, columns, depth, false, to);
+                copy_across(t->b + row * t->b_row + column, t->b_row, columns, depth, false,
+                            to);
         }
 }
 

@@ -6,13 +6,14 @@
 
 #include <stdint.h>
 
+#include "mix.h"
+
 static inline uint64_t splitmix_next(uint64_t *state)
 {
-    uint64_t value = *state += 0x9e3779b97f4a7c15;
+    uint64_t value = mt_train__mix(*state);
 
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
-    return value ^ (value >> 31);
+    *state += 0x9e3779b97f4a7c15;
+    return value;
 }
 
 /* Below n, of 32 bits. */
